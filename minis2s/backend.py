@@ -1,0 +1,206 @@
+"""NumPy or CuPy: the one file that knows there are two.
+
+Everything above this floor asks an array which module it belongs to, and calls that module::
+
+    xp = get_xp(x)
+    y = xp.tanh(x)
+
+Data crosses between host and device in :func:`to_device`, :func:`to_numpy` and :func:`item`, and nowhere else.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from minis2s.errors import DeviceError
+
+Array = Any
+"""A `numpy.ndarray` or a `cupy.ndarray`: which of the two, only :func:`get_xp` asks."""
+
+DEVICES = ("cpu", "cuda", "auto")
+_current_device: ContextVar[str] = ContextVar("minis2s_device", default="cpu")
+
+
+# --------------------------------------------------------------------------------------------------- which device
+
+
+def get_xp(x: Array) -> ModuleType:
+    """The module, `numpy` or `cupy`, whose functions take `x`."""
+    return np if isinstance(x, (np.ndarray, np.generic)) else load_cupy()
+
+
+def load_cupy() -> ModuleType:
+    """Import CuPy, or say how to install it. An import proves nothing about a GPU: see :func:`resolve_device`."""
+    try:
+        import cupy
+    except ImportError as error:
+        raise DeviceError(
+            "device 'cuda' needs CuPy, which is not installed; run `pip install 'minis2s[gpu]'` "
+            "(CUDA 13; for CUDA 12 `minis2s[gpu12]`), or use --device cpu"
+        ) from error
+    return cupy
+
+
+def _require_gpu() -> None:
+    """Make sure of a GPU by one small computation; CuPy imports happily without one."""
+    cupy = load_cupy()
+    try:
+        count = cupy.cuda.runtime.getDeviceCount()
+        if count:
+            (cupy.arange(3, dtype=np.float32) + 1).sum().item()
+    except Exception as error:
+        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DeviceError(
+            f"device 'cuda' is not usable: {cause}; check the driver with `nvidia-smi`, or use --device cpu"
+        ) from error
+    if not count:
+        raise DeviceError(
+            "device 'cuda' found no GPU; check `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use --device cpu"
+        )
+
+
+def resolve_device(name: str | None = None) -> str:
+    """Turn `cpu`, `cuda` or `auto` into `cpu` or `cuda`; None reads MINIS2S_DEVICE, else means `cpu`.
+
+    Only `auto` falls back to the CPU.
+
+    Raises
+    ------
+    DeviceError
+        For `cuda` without CuPy or without a working GPU, and for any other name.
+    """
+    name = name or os.environ.get("MINIS2S_DEVICE") or "cpu"
+    if name not in DEVICES:
+        raise DeviceError(f"device is {name!r}, expected one of {', '.join(DEVICES)}")
+    if name == "cpu":
+        return "cpu"
+    try:
+        _require_gpu()
+    except DeviceError:
+        if name == "cuda":
+            raise
+        return "cpu"
+    return "cuda"
+
+
+@contextmanager
+def use_device(name: str | None = None) -> Iterator[str]:
+    """Make `name` the device that :func:`to_device` moves arrays to, inside the `with` block.
+
+    A device that runs out of memory inside the block is reported with what to do about it.
+    """
+    device = resolve_device(name)
+    token = _current_device.set(device)
+    try:
+        yield device
+    except Exception as error:
+        if type(error).__name__ != "OutOfMemoryError":
+            raise
+        raise DeviceError(
+            f"the GPU is out of memory ({str(error).splitlines()[0]}); "
+            "use a smaller --set batch_size=... or hidden=..., or --device cpu"
+        ) from error
+    finally:
+        _current_device.reset(token)
+
+
+def current_device() -> str:
+    """`cpu` or `cuda`: where :func:`to_device` puts arrays now."""
+    return _current_device.get()
+
+
+# ------------------------------------------------------------------------------------------------- transfers
+
+
+def to_device(x: np.ndarray | None, device: str | None = None) -> Array:
+    """Move a host array to `device` (default: the current one). An array that is there already is returned as it is."""
+    if x is None:
+        return None
+    device = device or current_device()
+    if device == "cpu":
+        return to_numpy(x)
+    return load_cupy().asarray(x)
+
+
+def to_numpy(x: Array) -> np.ndarray:
+    """Move an array to the host; this waits for the device. A host array is returned as it is."""
+    if isinstance(x, (np.ndarray, np.generic, int, float, list, tuple)):
+        return np.asarray(x)
+    return load_cupy().asnumpy(x)
+
+
+def item(x: Array) -> float | int | bool:
+    """The one number in `x`, on the host; this waits for the device."""
+    return x.item() if hasattr(x, "item") else x
+
+
+# ---------------------------------------------------------------------------------- what the two spell differently
+
+
+def scatter_add(ids: Array, rows: Array, count: int) -> Array:
+    """Sum rows that share an id: `out[v] = sum of rows[n] over n with ids[n] == v`.
+
+    On the host the rows are sorted by id and summed run by run, which is far faster than `np.add.at`; on the device
+    `add.at` adds with atomics, without waiting.
+
+    Parameters
+    ----------
+    ids : integer array (M,)
+        In [0, count). The device does not check: validate on the host.
+    rows : array (M, D)
+    count : int
+        Number of rows of the result.
+
+    Returns
+    -------
+    array (count, D)
+    """
+    xp = get_xp(rows)
+    out = xp.zeros((count, rows.shape[1]), dtype=rows.dtype)
+    if ids.size == 0:
+        return out
+    if xp is not np:
+        xp.add.at(out, ids, rows)
+        return out
+    order = np.argsort(ids, kind="stable")
+    sorted_ids = ids[order]
+    starts = np.flatnonzero(np.concatenate(([True], sorted_ids[1:] != sorted_ids[:-1])))
+    out[sorted_ids[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+    return out
+
+
+def random_uniform(rng: np.random.Generator, shape: tuple[int, ...], like: Array) -> Array:
+    """Numbers in [0, 1), float32, on the device of `like`, drawn from the host's stream `rng`.
+
+    On a device only a 64-bit key comes from `rng`; the numbers are a hash of key and position (the finaliser of
+    SplitMix64, Steele, Lea & Flood 2014). So the stream's whole state stays on the host, and a run resumes exactly.
+    """
+    xp = get_xp(like)
+    if xp is np:
+        return rng.random(shape, dtype=np.float32)
+    key = int(rng.integers(2**63))
+    size = int(np.prod(shape))
+    bits = (xp.arange(size, dtype=xp.uint64) + np.uint64(key)) * np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    bits = (bits ^ (bits >> np.uint64(31))) >> np.uint64(40)
+    return (bits.astype(xp.float32) * np.float32(2.0**-24)).reshape(shape)
+
+
+def rows_without_padding(mask: Array | None, count: int) -> list[bool]:
+    """For each of the `count` rows of a mask: does the host know that the row is all True?
+
+    Lets a loop over time skip the masking of full steps. Asking a device would make it wait, so there the answer is no.
+    """
+    if mask is None:
+        return [True] * count
+    if isinstance(mask, np.ndarray):
+        return mask.all(axis=1).tolist()
+    return [False] * count

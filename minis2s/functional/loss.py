@@ -1,0 +1,87 @@
+"""Losses. Each says what it divides by."""
+
+from __future__ import annotations
+
+from minis2s.backend import Array, get_xp
+from minis2s.functional.activation import Backward
+
+
+def cross_entropy(
+    logits: Array, target: Array, mask: Array | None = None, *, label_smoothing: float = 0.0
+) -> tuple[tuple[Array, Array], Backward]:
+    """Mean negative log-likelihood of the target tokens, in nats per real token.
+
+        loss = -1/M sum_n m_n sum_v q_nv log p_nv,   p_n = softmax(logits_n)                  (1)
+        q_nv = (1 - eps) [v = target_n] + eps / V                                             (2)
+        dlogits_n = m_n (p_n - q_n) / M,             M = sum_n m_n, the number of real tokens (3)
+
+    A batch without a single real token has loss 0 and gradient 0.
+
+    Parameters
+    ----------
+    logits : array (..., V)
+    target : integer array (...)
+    mask : bool array (...), True = a real token; None = all are
+    label_smoothing : float
+        eps of (2) (Szegedy et al. 2016, section 7).
+
+    Returns
+    -------
+    loss and count M, both 0-d, so that a batch split in two adds up: (loss_1 M_1 + loss_2 M_2) / (M_1 + M_2);
+    backward(dloss=1, dcount=None) -> dlogits, None, None
+    """
+    xp = get_xp(logits)
+    V = logits.shape[-1]
+    rows = logits.reshape(-1, V)  # (M', V), padding included
+    ids = target.reshape(-1)
+    index = xp.arange(len(rows))
+    real = xp.ones(len(rows), dtype=logits.dtype) if mask is None else mask.reshape(-1).astype(logits.dtype)
+    count = real.sum()
+    divisor = xp.maximum(count, 1)
+
+    largest = rows.max(axis=1, keepdims=True)  # (M', 1)
+    exps = rows - largest
+    xp.exp(exps, out=exps)
+    total = exps.sum(axis=1)  # (M',)
+    log_total = xp.log(total) + largest[:, 0]
+    nll = log_total - (1 - label_smoothing) * rows[index, ids]
+    if label_smoothing:
+        nll -= label_smoothing * rows.mean(axis=1)
+    loss = (xp.where(real > 0, nll, 0)).sum() / divisor
+
+    def backward(dloss: Array | float = 1.0, dcount: None = None) -> tuple[Array, None, None]:
+        scale = real * (dloss / divisor)  # (M',)
+        dlogits = exps * (scale / total)[:, None]
+        if label_smoothing:
+            dlogits -= (label_smoothing / V) * scale[:, None]
+        dlogits[index, ids] -= (1 - label_smoothing) * scale
+        return dlogits.reshape(logits.shape), None, None
+
+    return (loss, count), backward
+
+
+def token_losses(logits: Array, target: Array) -> Array:
+    """Negative log-likelihood of each target token, in nats, without a backward: logits (..., V), target (...) -> (...)."""
+    xp = get_xp(logits)
+    largest = logits.max(axis=-1, keepdims=True)
+    log_total = xp.log(xp.exp(logits - largest).sum(axis=-1)) + largest[..., 0]
+    return log_total - xp.take_along_axis(logits, target[..., None], axis=-1)[..., 0]
+
+
+def reinforce(log_prob: Array, reward: Array, mask: Array | None = None) -> tuple[Array, Backward]:
+    """Score-function estimate: a loss whose gradient is an unbiased estimate of that of -E[reward] (Williams 1992).
+
+        loss = -1/M sum_n m_n reward_n log_prob_n
+
+    `reward` is a constant here: subtract a baseline from it first, to lower the variance without a bias.
+
+    log_prob, reward, mask (...) -> 0-d loss; backward(dloss=1) -> dlog_prob, None, None
+    """
+    xp = get_xp(log_prob)
+    real = xp.ones_like(log_prob) if mask is None else mask.astype(log_prob.dtype)
+    weight = real * reward / xp.maximum(real.sum(), 1)
+
+    def backward(dloss: Array | float = 1.0) -> tuple[Array, None, None]:
+        return -dloss * weight, None, None
+
+    return -(weight * log_prob).sum(), backward

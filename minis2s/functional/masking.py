@@ -1,0 +1,24 @@
+"""What padding must never do: reach a result."""
+
+from __future__ import annotations
+
+from minis2s.backend import Array, get_xp
+
+
+def zero_padding(x: Array, mask: Array | None) -> Array:
+    """Replace what stands at padding by 0, even NaN, which a product with 0 would let through.
+
+    x (T, N, ...), mask (T, N) with True = a real token -> array of x's shape (x itself without a mask)
+    """
+    if mask is None:
+        return x
+    return get_xp(x).where(mask.reshape(mask.shape + (1,) * (x.ndim - mask.ndim)), x, 0)
+
+
+def time_steps(count: int, reverse: bool) -> tuple[range, slice, slice]:
+    """The order of the time steps, and where a buffer of `count` + 1 states keeps the states before and after each.
+
+    Forwards, state t + 1 follows state t, and the first is at the front; in reverse the first is at the back.
+    """
+    early, late = slice(0, count), slice(1, count + 1)
+    return (range(count)[::-1], late, early) if reverse else (range(count), early, late)
