@@ -67,6 +67,14 @@ class Trainable(Protocol):
         """Metrics on held-out data, by name; the model is in evaluation mode."""
         ...
 
+    def extra_state(self) -> dict[str, np.ndarray]:
+        """What a step changes besides weights and `rng`: running means, say. Mostly nothing."""
+        ...
+
+    def load_extra_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take back what `extra_state` gave."""
+        ...
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -140,6 +148,9 @@ class Trainer:
         self._buffer = trainable.model.buffer
         self._session_start = time.monotonic()
         self._saved_at = self._session_start
+        self._nats: Array
+        self._count: Array
+        self._squares: Array
         self._forget_pending()
 
     # ------------------------------------------------------------------------------------------------ the loop
@@ -372,10 +383,13 @@ class Trainer:
             self._look()
         self._require_finite_weights()
         self._update_seconds()
-        optimizer = self.optimizer.state_dict()
         save_checkpoint(
             self.run.last,
-            self._model_tensors() | {f"optimizer.{name}": value for name, value in optimizer.items()},
+            {
+                **add_prefix("model.", self.trainable.model.state_dict()),
+                **add_prefix("optimizer.", self.optimizer.state_dict()),
+                **add_prefix("extra.", self.trainable.extra_state()),
+            },
             {
                 "kind": "last",
                 "config": self.config,
@@ -389,7 +403,11 @@ class Trainer:
     def _save_best(self, metrics: Mapping[str, float]) -> None:
         self._require_finite_weights()
         details = {"kind": "best", "config": self.config, "metrics": to_json(dict(metrics))}
-        save_checkpoint(self.run.best, self._model_tensors(), details | {"state": dataclasses.asdict(self.state)})
+        save_checkpoint(
+            self.run.best,
+            add_prefix("model.", self.trainable.model.state_dict()),
+            details | {"state": dataclasses.asdict(self.state)},
+        )
 
     def resume(self) -> None:
         """Take up `last.safetensors`; training then goes on as if it had never stopped.
@@ -403,6 +421,7 @@ class Trainer:
         try:
             self.trainable.model.load_state_dict(select(tensors, "model."))
             self.optimizer.load_state_dict(select(tensors, "optimizer."))
+            self.trainable.load_extra_state(select(tensors, "extra."))
             self.schedule.load_state_dict(metadata["schedule"])
             self.trainable.rng.bit_generator.state = metadata["rng"]
             self.state = State(**metadata["state"])
@@ -414,13 +433,15 @@ class Trainer:
         self.run.log.rewind(self.state.step)
         logger.info("resuming %s in epoch %d, step %d", self.run, self.state.epoch + 1, self.state.step)
 
-    def _model_tensors(self) -> dict[str, np.ndarray]:
-        return {f"model.{name}": value for name, value in self.trainable.model.state_dict().items()}
-
     def _require_finite_weights(self) -> None:
         """Never let a checkpoint of NaNs replace a good one."""
         if not item(get_xp(self._buffer.data).isfinite(self._buffer.data).all()):
             raise self._divergence("a weight")
+
+
+def add_prefix(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The tensors, their names lengthened by `prefix`."""
+    return {prefix + name: value for name, value in tensors.items()}
 
 
 def select(tensors: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
