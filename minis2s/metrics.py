@@ -1,0 +1,94 @@
+"""Scores of what a model wrote, by the field's own libraries where it has them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Score(NamedTuple):
+    """A score and the signature that says how it was computed, so that others can compare."""
+
+    value: float
+    signature: str
+
+
+class LengthAccuracy(NamedTuple):
+    """The share of exact answers among the `count` examples of one length."""
+
+    length: int
+    accuracy: float
+    count: int
+
+
+def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str = "13a") -> Score:
+    """Corpus BLEU (Papineni et al. 2002), 0 to 100, by sacrebleu (Post 2018).
+
+    Parameters
+    ----------
+    hypotheses, references : sequences of str
+        Detokenized text, a reference for each hypothesis.
+    tokenize : str
+        sacrebleu's tokenizer: see :func:`bleu_tokenizer`.
+    """
+    from sacrebleu.metrics import BLEU
+
+    _require_pairs("bleu", hypotheses, references)
+    metric = BLEU(tokenize=tokenize, force=True)  # force: be silent about hypotheses that look tokenized
+    value = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return Score(value, str(metric.get_signature()))
+
+
+def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Score:
+    """Corpus chrF2, an F-score of character n-grams (Popović 2015), 0 to 100, by sacrebleu."""
+    from sacrebleu.metrics import CHRF
+
+    _require_pairs("chrf", hypotheses, references)
+    metric = CHRF()
+    value = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return Score(value, str(metric.get_signature()))
+
+
+def bleu_tokenizer(references: Sequence[str]) -> str:
+    """Sacrebleu's tokenizer for these references: `zh` if most of their letters are Chinese characters, else `13a`."""
+    letters = han = 0
+    for text in references:
+        letters += sum(map(str.isalpha, text))
+        han += sum("\u3400" <= character <= "\u9fff" for character in text)
+    return "zh" if 2 * han > letters else "13a"
+
+
+def exact_match(hypotheses: Sequence[str], references: Sequence[str]) -> float:
+    """The share of hypotheses that equal their reference, 0 to 1."""
+    _require_pairs("exact_match", hypotheses, references)
+    return sum(h == r for h, r in zip(hypotheses, references, strict=True)) / len(references)
+
+
+def perplexity(nats: float, count: float) -> float:
+    """exp(nats / count): as if the model chose among that many equally likely tokens each time. 0 tokens give NaN."""
+    if not count:
+        return math.nan
+    try:
+        return math.exp(nats / count)
+    except OverflowError:
+        return math.inf
+
+
+def accuracy_by_length(
+    hypotheses: Sequence[str], references: Sequence[str], lengths: Sequence[int]
+) -> list[LengthAccuracy]:
+    """The share of exact answers for each length that occurs, shortest first."""
+    _require_pairs("accuracy_by_length", hypotheses, references)
+    right: dict[int, list[bool]] = {}
+    for h, r, length in zip(hypotheses, references, lengths, strict=True):
+        right.setdefault(length, []).append(h == r)
+    return [LengthAccuracy(length, sum(hits) / len(hits), len(hits)) for length, hits in sorted(right.items())]
+
+
+def _require_pairs(name: str, hypotheses: Sequence[str], references: Sequence[str]) -> None:
+    if not hypotheses or len(hypotheses) != len(references):
+        raise ValueError(
+            f"{name}: {len(hypotheses)} hypotheses and {len(references)} references, "
+            "expected as many of both, at least one"
+        )
