@@ -61,9 +61,7 @@ def _require_gpu() -> None:
             f"device 'cuda' is not usable: {cause}; check the driver with `nvidia-smi`, or use --device cpu"
         ) from error
     if not count:
-        raise DeviceError(
-            "device 'cuda' found no GPU; check `nvidia-smi` and CUDA_VISIBLE_DEVICES, or use --device cpu"
-        )
+        raise DeviceError("device 'cuda' found no GPU; check `nvidia-smi`, CUDA_VISIBLE_DEVICES, or use --device cpu")
 
 
 def resolve_device(name: str | None = None) -> str:

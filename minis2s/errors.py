@@ -1,4 +1,4 @@
-"""Errors that a user can act on: one line that names the cause and the remedy. The command line shows them without a traceback."""
+"""Errors that a user can act on: one line that names the cause and the remedy, shown without a traceback."""
 
 
 class UserError(Exception):

@@ -1,7 +1,7 @@
 """Attention: score every memory, turn scores into weights, take the weighted mean.
 
-Time first, as everywhere: queries (T, N, Q), memories (S, N, M). Scores and weights are (N, T, S), as PyTorch's: for each
-sentence a T x S picture. All T steps at once under teacher forcing, T = 1 when decoding: the same functions.
+Time first, as everywhere: queries (T, N, Q), memories (S, N, M). Scores and weights are (N, T, S), as PyTorch's: for
+each sentence a T x S picture. All T steps at once under teacher forcing, T = 1 when decoding: the same functions.
 """
 
 from __future__ import annotations
@@ -68,17 +68,17 @@ def scaled_dot_scores(query: Array, memory: Array) -> tuple[Array, Backward]:
 def general_scores(query: Array, memory: Array, weight: Array) -> tuple[Array, Backward]:
     """Score by a learned bilinear form, which also lets the sizes differ (Luong, Pham & Manning 2015, section 3.1).
 
-        score_ts = q_t . (W m_s)                                           (3)
+        score_ts = q_t . W m_s = W^T q_t . m_s                              (3)
 
     query (T, N, Q), memory (S, N, M), weight (Q, M) -> scores (N, T, S); backward(dscores) -> dquery, dmemory, dweight
     """
-    keys, linear_backward = linear(memory, weight)  # (S, N, Q)
-    scores, dot_backward = dot_scores(query, keys)
+    projected, linear_backward = linear(query, weight.T)  # (T, N, M): the query, because a decoder sees it once
+    scores, dot_backward = dot_scores(projected, memory)
 
     def backward(dscores: Array) -> tuple[Array, Array, Array]:
-        dquery, dkeys = dot_backward(dscores)
-        dmemory, dweight, _ = linear_backward(dkeys)
-        return dquery, dmemory, dweight
+        dprojected, dmemory = dot_backward(dscores)
+        dquery, dweight_transposed, _ = linear_backward(dprojected)
+        return dquery, dmemory, dweight_transposed.T
 
     return scores, backward
 
@@ -163,27 +163,31 @@ def attend(scores: Array, memory: Array, mask: Array | None = None) -> tuple[tup
 
 
 def hard_attend(
-    scores: Array, memory: Array, mask: Array | None = None, *, rng: np.random.Generator
+    scores: Array, memory: Array, mask: Array | None = None, *, rng: np.random.Generator | None
 ) -> tuple[tuple[Array, Array, Array], Backward]:
     """Hard attention: draw one memory from the softmax of the scores (Xu et al. 2015, section 4.1).
 
-        s_t ~ softmax(score_t),   c_t = m_{s_t},   l_t = log w_{t, s_t}      (7)
+        w_t = softmax(score_t),   s_t ~ w_t,   c_t = m_{s_t},   l_t = log w_{t, s_t}      (7)
         dscore_ts = dl_t ([s = s_t] - w_ts),       dm_s = sum of dc_t over all t with s_t = s
 
     No gradient passes through the draw itself. The score's comes by the log-probability l_t: REINFORCE
-    (:func:`minis2s.functional.reinforce`) makes dl_t from a reward and a baseline.
+    (:func:`minis2s.functional.reinforce`) makes dl_t from a reward and a baseline. Without an `rng` the most probable
+    memory is taken: what a trained model does.
 
     Returns
     -------
     context (T, N, M), log-probability (N, T) of the draw, and the draw as one-hot weights (N, T, S);
-    backward(dcontext, dlog_prob, dweights=None) -> dscores, dmemory, None. The draw is a constant, dweights goes nowhere.
+    backward(dcontext, dlog_prob, dweights=None) -> dscores, dmemory, None. The draw is a constant.
     """
     xp = get_xp(scores)
     m = batch_first(zero_padding(memory, mask))
     probability, _ = softmax(scores, None if mask is None else mask.T[:, None])  # (N, T, S)
-    cumulative = probability.cumsum(axis=2)
-    place = random_uniform(rng, cumulative.shape[:2], like=scores) * cumulative[:, :, -1]  # in [0, sum)
-    drawn = (cumulative > place[..., None]).argmax(axis=2)  # (N, T): the first place past the draw
+    if rng is None:
+        drawn = probability.argmax(axis=2)  # (N, T)
+    else:
+        cumulative = probability.cumsum(axis=2)
+        place = random_uniform(rng, cumulative.shape[:2], like=scores) * cumulative[:, :, -1]  # in [0, sum)
+        drawn = (cumulative > place[..., None]).argmax(axis=2)  # (N, T): the first place past the draw
     one_hot = (drawn[..., None] == xp.arange(scores.shape[2])).astype(scores.dtype) * (probability > 0)
     chosen = (one_hot * probability).sum(axis=2)  # (N, T)
     nothing = chosen == 0  # a sentence without a real token

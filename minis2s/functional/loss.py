@@ -61,7 +61,10 @@ def cross_entropy(
 
 
 def token_losses(logits: Array, target: Array) -> Array:
-    """Negative log-likelihood of each target token, in nats, without a backward: logits (..., V), target (...) -> (...)."""
+    """Negative log-likelihood of each target token, in nats, without a backward.
+
+    logits (..., V), target (...) -> (...)
+    """
     xp = get_xp(logits)
     largest = logits.max(axis=-1, keepdims=True)
     log_total = xp.log(xp.exp(logits - largest).sum(axis=-1)) + largest[..., 0]

@@ -10,7 +10,7 @@ from minis2s.functional.masking import time_steps, zero_padding
 def lstm_step(
     x: Array, h: Array, c: Array, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array
 ) -> tuple[tuple[Array, Array], Backward]:
-    """One step of a long short-term memory (Hochreiter & Schmidhuber 1997, with forget gate), gates in the order i f g o.
+    """One step of a long short-term memory (Hochreiter & Schmidhuber 1997, Gers et al. 2000), gates in the order i f g o.
 
         z = W_ih x + b_ih + W_hh h + b_hh,   i, f, o = sigma(z_i, z_f, z_o),   g = tanh(z_g)    (1)
         c' = f * c + i * g                                                                     (2)

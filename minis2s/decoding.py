@@ -1,0 +1,302 @@
+"""From a trained model to an answer: greedy, sampling, beam search, forced scoring. All batched.
+
+A model takes part by two methods, `encode(source, mask) -> (memory, carry), backward` and
+`step(ids, carry, memory) -> logits, carry, weights`; what they hand on has the batch on axis 1 of every array.
+
+A sentence's result does not depend on the batch it is in, but for the last bits of a matrix product.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from minis2s import functional as F
+from minis2s.backend import Array, get_xp, to_device, to_numpy
+from minis2s.data.vocabulary import BOS, EOS, PAD
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """One answer.
+
+    Attributes
+    ----------
+    tokens
+        Ids without <s> and </s>.
+    score
+        What answers are ranked by: `log_prob` over the length penalty.
+    log_prob
+        Natural logarithm of the probability of the tokens and the </s> after them.
+    attention
+        (T, S): for each token, the last row for </s>, the weights over the source tokens; None without attention.
+    """
+
+    tokens: list[int]
+    score: float
+    log_prob: float
+    attention: np.ndarray | None = None
+
+
+def length_penalty(length: Array | int, alpha: float) -> Array | float:
+    """GNMT's penalty (Wu et al. 2016, eq. 14), the length counting </s>; alpha = 0 ranks by probability.
+
+    lp = ((5 + length) / 6)^alpha
+    """
+    return ((5 + length) / 6) ** alpha
+
+
+@contextmanager
+def _evaluating(model: Any) -> Iterator[None]:
+    """Dropout off, and back to what it was."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
+
+
+def _encode(model: Any, source: np.ndarray, mask: np.ndarray) -> tuple[Any, Any]:
+    (memory, carry), _ = model.encode(to_device(source, model.device), to_device(mask, model.device))
+    return memory, carry
+
+
+def _select(parts: Any, index: Array) -> Any:
+    """Take sentences `index` out of whatever a model hands on: arrays with the batch on axis 1, in (named) tuples."""
+    if parts is None:
+        return None
+    if isinstance(parts, tuple):
+        chosen = [_select(p, index) for p in parts]
+        return type(parts)(*chosen) if hasattr(parts, "_fields") else tuple(chosen)
+    return parts.take(index, axis=1)
+
+
+def _log_probs(logits: Array) -> Array:
+    """Log-probabilities (N, V); <pad> and <s> are never an answer."""
+    y, _ = F.log_softmax(logits)
+    y[:, PAD] = y[:, BOS] = -get_xp(y).inf
+    return y
+
+
+def _attention(rows: list[np.ndarray], mask: np.ndarray) -> np.ndarray | None:
+    """Stack the weights of each step, without the padding of the source: T rows (S,), mask (S,) -> (T, S)."""
+    return np.stack(rows)[:, mask] if rows else None
+
+
+# ---------------------------------------------------------------------------------------------- one token a step
+
+
+def greedy(model: Any, source: np.ndarray, source_mask: np.ndarray, max_length: int) -> list[list[Hypothesis]]:
+    """Take the likeliest token at each step.
+
+    Parameters
+    ----------
+    model
+        Anything with `encode` and `step`, such as :class:`minis2s.models.Seq2Seq`.
+    source, source_mask : (S, N)
+    max_length : int
+        Most tokens of an answer; </s> is forced after it.
+
+    Returns
+    -------
+    For each sentence a list of one hypothesis.
+    """
+    return _one_by_one(model, source, source_mask, max_length, lambda log_probs, _: log_probs.argmax(axis=1))
+
+
+def sample(
+    model: Any,
+    source: np.ndarray,
+    source_mask: np.ndarray,
+    max_length: int,
+    *,
+    rng: np.random.Generator,
+    temperature: float = 1.0,
+) -> list[list[Hypothesis]]:
+    """Draw each token from the model's distribution, p^(1 / temperature) made to sum to 1.
+
+    Parameters and result as :func:`greedy`; the score is the log-probability at temperature 1.
+    """
+    if temperature <= 0:
+        raise ValueError(f"sample: temperature is {temperature}, expected > 0 (for the limit 0 use greedy)")
+
+    def draw(log_probs: Array, alive: np.ndarray) -> Array:
+        xp = get_xp(log_probs)
+        p, _ = F.softmax(log_probs / temperature)
+        cumulative = p.cumsum(axis=1)
+        u = rng.random(source.shape[1])[alive]  # a number for every sentence, finished or not
+        place = to_device(u.astype(np.float32), model.device) * cumulative[:, -1]
+        return (
+            (cumulative > place[:, None]).argmax(axis=1) if xp is np else xp.argmax(cumulative > place[:, None], axis=1)
+        )
+
+    return _one_by_one(model, source, source_mask, max_length, draw)
+
+
+def _one_by_one(
+    model: Any,
+    source: np.ndarray,
+    source_mask: np.ndarray,
+    max_length: int,
+    choose: Callable[[Array, np.ndarray], Array],
+) -> list[list[Hypothesis]]:
+    """One token a step for every sentence that goes on; finished ones leave the batch."""
+    N = source.shape[1]
+    tokens: list[list[int]] = [[] for _ in range(N)]
+    rows: list[list[np.ndarray]] = [[] for _ in range(N)]
+    log_prob = np.zeros(N)
+    alive = np.arange(N)
+    with _evaluating(model):
+        memory, carry = _encode(model, source, source_mask)
+        ids = to_device(np.full(N, BOS), model.device)
+        for t in range(max_length + 1):
+            logits, carry, weights = model.step(ids, carry, memory)
+            log_probs = _log_probs(logits)
+            ids = choose(log_probs, alive) if t < max_length else ids * 0 + EOS
+            step_ids = to_numpy(ids)
+            log_prob[alive] += to_numpy(log_probs[get_xp(ids).arange(len(alive)), ids])
+            if weights is not None:
+                for n, row in zip(alive, to_numpy(weights), strict=True):
+                    rows[n].append(row)
+            going = step_ids != EOS
+            for n, token in zip(alive[going], step_ids[going], strict=True):
+                tokens[n].append(int(token))
+            if not going.any():
+                break
+            if not going.all():
+                keep = to_device(np.flatnonzero(going), model.device)
+                alive, ids = alive[going], ids[keep]
+                memory, carry = _select(memory, keep), _select(carry, keep)
+    return [
+        [Hypothesis(tokens[n], float(log_prob[n]), float(log_prob[n]), _attention(rows[n], source_mask[:, n]))]
+        for n in range(N)
+    ]
+
+
+# --------------------------------------------------------------------------------------------------- beam search
+
+
+def beam_search(
+    model: Any,
+    source: np.ndarray,
+    source_mask: np.ndarray,
+    max_length: int,
+    *,
+    beam: int = 4,
+    alpha: float = 0.6,
+    n_best: int = 1,
+) -> list[list[Hypothesis]]:
+    """Keep the `beam` likeliest prefixes at each step; rank finished ones by log-probability over a length penalty.
+
+    A prefix that ends in </s> is set aside and its place in the beam stays empty, so that `beam = 1` is greedy search
+    and a beam wide enough for every prefix is exhaustive.
+
+    Parameters
+    ----------
+    model, source, source_mask, max_length
+        As :func:`greedy`.
+    beam : int
+        B, the width.
+    alpha : float
+        Strength of :func:`length_penalty`.
+    n_best : int
+        How many hypotheses a sentence, at most `beam`.
+
+    Returns
+    -------
+    For each sentence its hypotheses, best first.
+    """
+    if not 1 <= n_best <= beam:
+        raise ValueError(f"beam_search: n_best is {n_best}, expected 1 to beam = {beam}")
+    N, B = source.shape[1], beam
+    finished: list[list[Hypothesis]] = [[] for _ in range(N)]
+    trail = _Trail(source_mask, B)
+    with _evaluating(model):
+        memory, carry = _encode(model, source, source_mask)
+        V = model.config.target_vocabulary
+        alive = np.arange(N)  # sentences that go on
+        scores = np.full((N, B), -np.inf)  # log-probability of each prefix; -inf is an empty place
+        scores[:, 0] = 0  # all prefixes are alike at first: only one counts
+        every = to_device(np.repeat(alive, B), model.device)
+        memory, carry = _select(memory, every), _select(carry, every)
+        ids = to_device(np.full(N * B, BOS), model.device)
+        for t in range(max_length + 1):
+            logits, carry, weights = model.step(ids, carry, memory)
+            log_probs = to_numpy(_log_probs(logits)).reshape(len(alive), B, V)
+            if t == max_length:
+                only_eos = np.full(V, -np.inf)
+                only_eos[EOS] = 0
+                log_probs = log_probs + only_eos
+            total = scores[:, :, None] + log_probs  # (A, B, V)
+            total, origin, token = _best(total.reshape(len(alive), -1), B, V)  # (A, B) each
+            places = B - np.array([len(finished[n]) for n in alive])
+            total[np.arange(B) >= places[:, None]] = -np.inf
+            trail.append(alive, origin, token, None if weights is None else to_numpy(weights))
+            for a, b in zip(*np.nonzero((token == EOS) & (total > -np.inf)), strict=True):
+                finished[alive[a]].append(trail.hypothesis(alive[a], b, float(total[a, b]), alpha))
+            total[token == EOS] = -np.inf
+            scores = total
+            going = (scores > -np.inf).any(axis=1)
+            if not going.any():
+                break
+            places_taken = (np.flatnonzero(going)[:, None] * B + origin[going]).reshape(-1)
+            index = to_device(places_taken, model.device)
+            alive, scores = alive[going], scores[going]
+            memory, carry = _select(memory, index), _select(carry, index)
+            ids = to_device(token[going].reshape(-1), model.device)
+    return [sorted(h, key=lambda x: -x.score)[:n_best] for h in finished]
+
+
+def _best(total: np.ndarray, B: int, V: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The B best of each row of (A, B * V), best first: their values, the beam they come from, their token."""
+    top = np.argpartition(-total, B - 1, axis=1)[:, :B] if total.shape[1] > B else np.argsort(-total, axis=1)
+    top = np.take_along_axis(top, np.argsort(-np.take_along_axis(total, top, axis=1), axis=1, kind="stable"), axis=1)
+    return np.take_along_axis(total, top, axis=1), top // V, top % V
+
+
+class _Trail:
+    """Which token each place of each beam took, and from which place it came: read backwards, a hypothesis."""
+
+    def __init__(self, source_mask: np.ndarray, B: int):
+        self.mask, self.B = source_mask, B
+        self.steps: list[tuple[np.ndarray, np.ndarray, np.ndarray | None]] = []
+
+    def append(self, alive: np.ndarray, origin: np.ndarray, token: np.ndarray, weights: np.ndarray | None) -> None:
+        """Note a step of the sentences `alive`: origin and token (A, B), weights (A * B, S)."""
+        N = self.mask.shape[1]
+        row = np.full(N, -1)
+        row[alive] = np.arange(len(alive))
+        self.steps.append((row, np.stack([origin, token]), weights))
+
+    def hypothesis(self, n: int, b: int, log_prob: float, alpha: float) -> Hypothesis:
+        """Follow place b of sentence n back to the start. Its last token is </s>."""
+        tokens, rows = [], []
+        for row, (origin, token), weights in reversed(self.steps):
+            a = row[n]
+            tokens.append(int(token[a, b]))
+            b = origin[a, b]
+            if weights is not None:
+                rows.append(weights[a * self.B + b])
+        score = log_prob / float(length_penalty(len(tokens), alpha))
+        return Hypothesis(tokens[:0:-1], score, log_prob, _attention(rows[::-1], self.mask[:, n]))
+
+
+# -------------------------------------------------------------------------------------------------- forced scoring
+
+
+def force(model: Any, batch: Any) -> np.ndarray:
+    """Log-probability of each reference in a batch, its </s> included, in nats: (N,)."""
+    source, source_mask, target_in, target_out, mask = (
+        to_device(getattr(batch, name), model.device)
+        for name in ("source", "source_mask", "target_in", "target_out", "target_mask")
+    )
+    with _evaluating(model):
+        (memory, carry), _ = model.encode(source, source_mask)
+        (features, *_), _ = model.decode(target_in, carry, memory, mask)
+        logits, _ = model.decoder.output(features)
+    return to_numpy(-(F.token_losses(logits, target_out) * mask).sum(axis=0))
