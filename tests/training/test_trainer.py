@@ -32,7 +32,7 @@ def result(run):
 
 
 def losses(run):
-    keys = ("event", "epoch", "step", "loss", "lr", "error", "best")
+    keys = ("event", "epoch", "step", "loss", "train_loss", "lr", "error", "best")
     return [{key: r[key] for key in keys if key in r} for r in run.log.read() if r["event"] in ("loss", "validation")]
 
 
@@ -61,7 +61,7 @@ def test_the_reported_loss_is_the_mean_over_what_was_counted(make_trainer, regre
     trainer.fit()
     expected = sum(float(loss) * count for loss, count in booked) / sum(count for _, count in booked)
     validation = next(r for r in trainer.run.log.read() if r["event"] == "validation")
-    assert validation["loss"] == pytest.approx(expected, rel=1e-6)
+    assert validation["train_loss"] == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_gradient_is_clipped(make_trainer, sgd):
