@@ -15,11 +15,11 @@ class Score(NamedTuple):
 
 
 class LengthAccuracy(NamedTuple):
-    """The share of exact answers among the `count` examples of one length."""
+    """The share of exact answers among the `examples` of one length."""
 
     length: int
     accuracy: float
-    count: int
+    examples: int
 
 
 def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: str = "13a") -> Score:

@@ -161,12 +161,10 @@ def attention_maps(examples: Sequence[tuple[np.ndarray, Sequence[str], Sequence[
     width = max(columns * max(widths) + 0.6, 4.6)
     figure = Figure(figsize=(width, rows * height + 0.3), dpi=120, layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
-    image = None
-    for ax, (weights, source, target) in zip(axes, examples, strict=False):
-        image = _draw_attention(ax, weights, source, target)
+    images = [_draw_attention(ax, *example) for ax, example in zip(axes, examples, strict=False)]
     for ax in axes[len(examples) :]:
         ax.set_axis_off()
-    figure.colorbar(image, ax=axes, label="attention weight", shrink=0.8, aspect=30)
+    figure.colorbar(images[0], ax=axes, label="attention weight", shrink=0.8, aspect=30)
     _set_title(figure, title)
     return figure
 
@@ -293,7 +291,9 @@ def length_accuracy(scores: Sequence[LengthAccuracy], trained_up_to: int | None 
         if part:
             ax.bar([s.length for s in part], [100 * s.accuracy for s in part], color=color, label=label, width=0.8)
     for s in scores:
-        ax.annotate(f"{s.count}", (s.length, 0), (0, 3), textcoords="offset points", ha="center", color="w", fontsize=6)
+        ax.annotate(
+            f"{s.examples}", (s.length, 0), (0, 3), textcoords="offset points", ha="center", color="w", fontsize=6
+        )
     ax.set(xlabel="source length (tokens); in the bars: examples", ylabel="exact answers (%)", ylim=(0, 100))
     ax.set_title(_drawable(title) or "accuracy by length", pad=22 if beyond else None)
     if beyond:
