@@ -2,9 +2,13 @@
 
 import importlib.util
 import os
+import sys
 
+import numpy as np
 import pytest
 from devices import Device, FakeDevice, why_no_gpu
+
+from minis2s import backend
 
 
 def _why_no_torch():
@@ -40,3 +44,15 @@ def fake_device(monkeypatch):
 def device(request, monkeypatch):
     """Each device there is: the strict fake, and CuPy on a real GPU."""
     return FakeDevice(monkeypatch) if request.param == "fake" else Device()
+
+
+@pytest.fixture
+def same_random_numbers(monkeypatch):
+    """Let a device draw the numbers that the host draws, wherever the library calls `random_uniform`."""
+
+    def drawn_on_host(rng, shape, like):
+        return backend.to_device(rng.random(shape, dtype=np.float32), "cpu" if isinstance(like, np.ndarray) else "cuda")
+
+    for name, module in list(sys.modules.items()):
+        if name.startswith("minis2s.") and hasattr(module, "random_uniform"):
+            monkeypatch.setattr(module, "random_uniform", drawn_on_host)
