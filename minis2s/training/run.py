@@ -46,19 +46,24 @@ class RunDirectory:
 
     @classmethod
     def create(cls, path: Path | str) -> RunDirectory:
-        """Make a new run directory at `path`; an existing one with anything in it is refused.
+        """Make a new run directory at `path`; what is there already is refused, as :meth:`require_new` does."""
+        cls.require_new(path)
+        return cls(path)._make(exist_ok=True)
+
+    @classmethod
+    def require_new(cls, path: Path | str) -> None:
+        """Make sure that nothing is at `path` but perhaps an empty directory.
 
         Raises
         ------
         ConfigError
-            If something is there already.
+            If something is there.
         """
         run = cls(path)
         if run.config.exists():
             raise ConfigError(f"{path} holds a run already: add --resume to go on with it, or choose another --output")
         if run.path.exists() and not (run.path.is_dir() and not any(run.path.iterdir())):
             raise ConfigError(f"{path} exists and is not an empty directory: choose another --output")
-        return run._make(exist_ok=True)
 
     @classmethod
     def create_numbered(cls, parent: Path | str, name: str) -> RunDirectory:

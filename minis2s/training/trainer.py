@@ -313,7 +313,9 @@ class Trainer:
         if complete:
             self._finish_epoch(best, value)
         seconds = round(self._update_seconds(), 3)
-        self.run.log.write("validation", epoch=epoch, step=state.step, train_loss=loss, **metrics, best=best, seconds=seconds)
+        self.run.log.write(
+            "validation", epoch=epoch, step=state.step, train_loss=loss, **metrics, best=best, seconds=seconds
+        )
         numbers = ", ".join(f"{name} {number:.4g}" for name, number in metrics.items())
         self._progress.line(
             f"epoch {epoch}/{self.plan.epochs}: loss {loss:.4g}, {compact(rate)} tokens/s | {numbers}"

@@ -1,0 +1,406 @@
+"""The command line. Results go to standard output, everything else to standard error.
+
+Commands import what they need when they run, so that `minis2s --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from minis2s import __version__
+from minis2s.errors import ConfigError, DataError, UserError
+
+if TYPE_CHECKING:
+    from minis2s.tasks.sequence import SequenceTask
+    from minis2s.tasks.translator import Translation, Translator
+    from minis2s.training import RunDirectory, Trainer
+
+logger = logging.getLogger("minis2s")
+
+RUNS = "runs"
+MOST_MAPS = 12
+
+MAIN_HELP = """\
+examples:
+  minis2s train translation                      three minutes, then runs/translation-1 speaks some French
+  minis2s translate runs/translation-1 "I do not have a red car."
+  minis2s evaluate runs/translation-1            BLEU, chrF, exact match on the held-out sentences
+  minis2s train translation --data my-pairs.tsv  your own sentences: source, tab, target on each line
+  minis2s tasks                                  what else can be trained
+"""
+TRAIN_HELP = """\
+examples:
+  minis2s train translation                              English to French phrases, into runs/translation-1
+  minis2s train translation --set language=zh            ... to Chinese
+  minis2s train translation --data pairs.tsv --output my-model --set hidden=256 --set epochs=15
+  minis2s train addition --seed 2 --set time_limit=3     at most three minutes of training
+  minis2s train dates --config dates.toml                settings from a file, a line each: hidden = 128
+  minis2s train translation --resume                     go on with the last run, after Ctrl-C say
+
+`minis2s tasks TASK` explains every setting. The run directory gets config.toml (--config takes it again),
+best.safetensors, last.safetensors, log.jsonl, curves.png, attention.png, samples.txt and metrics.json.
+"""
+EVALUATE_HELP = """\
+examples:
+  minis2s evaluate runs/translation-1
+  minis2s evaluate runs/translation-1 --data other.tsv --beam 5 --hypotheses out.txt
+  minis2s evaluate runs/dates-1 --json | jq .exact
+
+perplexity is given twice: with teacher forcing (each token after the true ones) and free-running (each token
+after the model's own). BLEU and chrF are sacrebleu's; the signature says how they were computed.
+"""
+TRANSLATE_HELP = """\
+examples:
+  minis2s translate runs/translation-1 "Where is the station?" "I like tea."
+  minis2s translate runs/translation-1 < english.txt > french.txt
+  minis2s translate runs/translation-1 --beam 5 --n-best 3 "I like tea."       score, tab, translation
+  minis2s translate runs/translation-1 --attention map.png "I like green tea."
+"""
+GRADCHECK_HELP = """\
+examples:
+  minis2s gradcheck                     every function of the library: a table
+  minis2s gradcheck lstm softmax        those whose name contains one of the words
+  minis2s gradcheck --file student.py:my_lstm
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """Say what is wrong in one line, as all other errors are said."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print and leave with 2."""
+        self.exit(2, f"minis2s: error: {message} (`{self.prog} --help` explains)\n")
+
+
+# ------------------------------------------------------------------------------------------------------------ commands
+
+
+def train(args: argparse.Namespace) -> int:
+    """`minis2s train`."""
+    from minis2s.backend import use_device
+    from minis2s.tasks import load_task
+
+    task = load_task(args.task)
+    changes = _changes(args, task.name)
+    with use_device(args.device) as device:
+        trainer = _resume(args, task, changes, device) if args.resume else _start(args, task, changes, device)
+        run = trainer.run
+        logger.info("training in %s on the %s; Ctrl-C saves and stops", run, device)
+        try:
+            reason = trainer.fit()
+        except KeyboardInterrupt:
+            _write_curves(run, task)
+            logger.info("go on with: %s", _resume_command(task, run, args.device))
+            return 130
+        logger.info("%s; the best epoch was %s", reason, trainer.state.best_epoch)
+        _write_curves(run, task)
+        _finish(run, task, trainer, device)
+    return 0
+
+
+def _start(args: argparse.Namespace, task: SequenceTask, changes: dict[str, Any], device: str) -> Trainer:
+    from minis2s.tasks.sequence import start
+    from minis2s.training import RunDirectory
+
+    settings = task.settings(changes)
+    if args.output:
+        RunDirectory.require_new(args.output)  # at once, not after the data are prepared
+
+    def create() -> RunDirectory:
+        return RunDirectory.create(args.output) if args.output else RunDirectory.create_numbered(RUNS, task.name)
+
+    return start(task, settings, create, device)
+
+
+def _resume(args: argparse.Namespace, task: SequenceTask, changes: dict[str, Any], device: str) -> Trainer:
+    from minis2s.tasks.sequence import resume, resumed_settings
+    from minis2s.training import RunDirectory
+
+    run = RunDirectory.open(args.output) if args.output else RunDirectory.open_latest(RUNS, task.name)
+    return resume(task, resumed_settings(task, run, changes), run, device)
+
+
+def _changes(args: argparse.Namespace, task: str) -> dict[str, Any]:
+    """What the user chose: the file, then --set, then the options that have a name of their own."""
+    from minis2s.tasks.settings import assignment, read_toml
+
+    changes: dict[str, Any] = read_toml(Path(args.config), task) if args.config else {}
+    changes |= dict(assignment(text) for text in args.set)
+    if args.data is not None:
+        changes["data"] = args.data
+    if args.seed is not None:
+        changes["seed"] = args.seed
+    if isinstance(changes.get("data"), str) and changes["data"].lower() != "none":
+        changes["data"] = str(Path(changes["data"]).resolve())
+    return changes
+
+
+def _resume_command(task: SequenceTask, run: RunDirectory, device: str | None) -> str:
+    words = ["minis2s", "train", task.name, "--output", str(run), "--resume"]
+    return shlex.join(words + (["--device", device] if device else []))
+
+
+def _write_curves(run: RunDirectory, task: SequenceTask) -> None:
+    from minis2s.tasks.report import write_curves
+
+    write_curves(run, f"{task.name} ({run.path.name})")
+
+
+def _finish(run: RunDirectory, task: SequenceTask, trainer: Trainer, device: str) -> None:
+    """Score the best model on the test part; print scores, samples, and what to do next."""
+    from minis2s.tasks.report import write_report
+    from minis2s.tasks.sequence import read_pairs
+    from minis2s.tasks.translator import Translator
+
+    translator, settings = Translator.load(run, device), trainer.config["settings"]
+    pairs = read_pairs(str(run / "test.tsv"), "refuse")
+    logger.info("scoring the best model on %d held-out pairs", len(pairs))
+    evaluation = translator.evaluate(pairs, beam=settings["beam"], alpha=settings["alpha"])
+    evaluation.scores = {"task": task.name, **evaluation.scores}
+    longest = trainer.trainable.corpus.lengths[:, 0].max()  # type: ignore[attr-defined]
+    print(write_report(run, task.name, pairs, evaluation, int(longest)))
+    print(f"\nmodel, scores and pictures are in {run}; try")
+    print("  " + shlex.join(["minis2s", "translate", str(run), pairs[0].source]))
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """`minis2s evaluate`."""
+    from minis2s.backend import use_device
+    from minis2s.tasks.report import dumps, format_scores
+    from minis2s.tasks.sequence import read_pairs
+    from minis2s.training import RunDirectory, write_text
+
+    run = RunDirectory.open(args.directory)
+    task, settings = run.read_config()
+    data = args.data or str(run / "test.tsv")
+    pairs = read_pairs(data, settings["bad_lines"], bool(args.data and settings["swap"]))
+    with use_device(args.device) as device:
+        translator = _load(run, device)
+        evaluation = translator.evaluate(pairs, beam=args.beam or settings["beam"], alpha=settings["alpha"])
+    scores = {"task": task, "data": data, **evaluation.scores}
+    if args.hypotheses:
+        write_text(Path(args.hypotheses), "".join(f"{t.text}\n" for t in evaluation.translations))
+    print(dumps(scores) if args.json else format_scores(scores))
+    return 0
+
+
+def translate(args: argparse.Namespace) -> int:
+    """`minis2s translate`."""
+    from minis2s.backend import use_device
+    from minis2s.training import RunDirectory
+
+    run = RunDirectory.open(args.directory)
+    _, settings = run.read_config()
+    beam = max(args.beam or settings["beam"], args.n_best)
+    drawn: list[Translation] = []
+    with use_device(args.device) as device:
+        translator = _load(run, device)
+        if args.attention and translator.model.config.context != "attention":
+            raise ConfigError(f"the model in {run} has no attention to draw: train one with --set context=attention")
+        for n, text in enumerate(args.text or _standard_input(), start=1):
+            answers = _answer(translator, text, n, beam, args.n_best, settings["alpha"])
+            for answer in answers:
+                print(answer.text if args.n_best == 1 else f"{answer.score:.4f}\t{answer.text}", flush=True)
+            if args.attention and len(drawn) < MOST_MAPS:
+                drawn.append(answers[0])
+    if args.attention and drawn:
+        from minis2s.tasks.report import draw_attention
+
+        draw_attention(Path(args.attention), drawn)
+        logger.info("attention drawn in %s", args.attention)
+    return 0
+
+
+def _answer(translator: Translator, text: str, n: int, beam: int, n_best: int, alpha: float) -> list[Translation]:
+    """Translate one text; it is the n-th."""
+    translator.encode(text, f"sentence {n}")
+    unknown = translator.unknown(text)
+    if unknown:
+        logger.info("sentence %d: this model does not know %s", n, ", ".join(map(repr, unknown)))
+    (answers,) = translator.translate([text], beam=beam, n_best=n_best, alpha=alpha)
+    return answers
+
+
+def _load(run: RunDirectory, device: str) -> Translator:
+    from minis2s.tasks.translator import Translator
+
+    return Translator.load(run, device)
+
+
+def _standard_input() -> Iterator[str]:
+    """Lines as they come."""
+    if sys.stdin.isatty():
+        logger.info("one sentence a line; Ctrl-D ends")
+    for n, line in enumerate(sys.stdin.buffer, start=1):
+        try:
+            yield line.decode("utf-8").rstrip("\r\n").removeprefix("\ufeff")
+        except UnicodeDecodeError:
+            raise DataError(f"line {n} of standard input is not UTF-8: convert it, with iconv say") from None
+
+
+def tasks(args: argparse.Namespace) -> int:
+    """`minis2s tasks`."""
+    from minis2s.tasks import TASKS, load_task
+    from minis2s.tasks.settings import describe, spell
+
+    if args.task:
+        task = load_task(args.task)
+        print(f"{task.name}: {task.summary}\n\nsettings, with their defaults; change one with --set key=value:\n")
+        for key, value, help_ in describe(task.settings({})):
+            print(f"  {key + ' = ' + spell(value):32} {help_}")
+        return 0
+    for name in TASKS:
+        task = load_task(name)
+        chosen = ", ".join(f"{key}={spell(value)}" for key, value in task.recipe({}).items())
+        print(f"{name:12} {task.summary}\n{'':12} {chosen}\n")
+    print("`minis2s tasks TASK` explains every setting; `minis2s train TASK` trains.")
+    return 0
+
+
+def gradcheck(args: argparse.Namespace) -> int:
+    """`minis2s gradcheck`."""
+    from minis2s.gradcheck import check_file, format_table, run_library
+
+    results = check_file(args.file) if args.file else run_library(args.name)
+    print(format_table(results))
+    return 0 if all(result.passed for result in results) else 1
+
+
+# -------------------------------------------------------------------------------------------------------------- parser
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    parser = Parser(
+        prog="minis2s",
+        description="Encoder-decoder models from scratch in NumPy: train one, score it, use it.",
+        epilog=MAIN_HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"minis2s {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(function: Any, help_: str, epilog: str | None = None) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            function.__name__,
+            help=help_,
+            description=help_[0].upper() + help_[1:] + ".",
+            epilog=epilog,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        sub.set_defaults(run=function)
+        return sub
+
+    sub = command(train, "train a model and leave it in a run directory", TRAIN_HELP)
+    sub.add_argument("task", metavar="TASK", help="translation, dates, addition or reverse")
+    sub.add_argument("--data", metavar="FILE", help="train on your own pairs: UTF-8, source, tab, target on each line")
+    sub.add_argument("--config", metavar="FILE", help="settings from a TOML file, or from the config.toml of a run")
+    sub.add_argument(
+        "--set", metavar="KEY=VALUE", action="append", default=[], help="change a setting; may be repeated"
+    )
+    sub.add_argument("--output", metavar="DIR", help=f"the run directory (default: {RUNS}/TASK-1, then -2, ...)")
+    sub.add_argument("--seed", type=int, metavar="N", help="of weights, data order and dropout")
+    sub.add_argument("--resume", action="store_true", help="go on with the run in --output, or else the latest")
+    _add_device(sub)
+
+    sub = command(evaluate, "score a model on held-out pairs", EVALUATE_HELP)
+    _add_directory(sub)
+    sub.add_argument("--data", metavar="FILE", help="score on these pairs (default: the run's own test part)")
+    sub.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
+    sub.add_argument("--hypotheses", metavar="FILE", help="write the translations there, a line each")
+    _add_beam(sub)
+    _add_device(sub)
+
+    sub = command(translate, "translate texts, or standard input line by line", TRANSLATE_HELP)
+    _add_directory(sub)
+    sub.add_argument("text", metavar="TEXT", nargs="*", help="what to translate (default: standard input)")
+    _add_beam(sub)
+    sub.add_argument("--n-best", type=_positive, default=1, metavar="N", help="print the N best, each after its score")
+    sub.add_argument("--attention", metavar="FILE", help="draw where the model looked, as PNG")
+    _add_device(sub)
+
+    sub = command(tasks, "list the tasks, or the settings of one")
+    sub.add_argument("task", metavar="TASK", nargs="?", help="explain every setting of this task")
+
+    sub = command(gradcheck, "check every backward pass against numeric gradients", GRADCHECK_HELP)
+    sub.add_argument("name", metavar="NAME", nargs="*", help="only these functions")
+    sub.add_argument("--file", metavar="FILE:FUNCTION", help="check a function of your own")
+    return parser
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Parse the command line; texts to translate may stand before, between and after options.
+
+    By itself argparse takes the texts from one place only and leaves the others over.
+    """
+    parser = build_parser()
+    args, rest = parser.parse_known_args(argv)
+    if rest and (args.run is not translate or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {shlex.join(rest)}")
+    if rest:
+        args.text += rest
+    return args
+
+
+def _add_directory(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("directory", metavar="DIR", help="a run directory, as `minis2s train` left it")
+
+
+def _add_beam(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--beam", type=_positive, metavar="N", help="width of the beam (default: the run's; 1 is greedy)"
+    )
+
+
+def _add_device(parser: argparse.ArgumentParser) -> None:
+    choices = ("cpu", "cuda", "auto")
+    parser.add_argument("--device", choices=choices, help="where to compute (default: MINIS2S_DEVICE, or cpu)")
+
+
+def _positive(text: str) -> int:
+    """A whole number, at least 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 1")
+    return int(text)
+
+
+# ---------------------------------------------------------------------------------------------------------------- main
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code: 0, 1 if a check failed, 2 for an error, 130 after Ctrl-C."""
+    args = _parse(argv)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        return args.run(args)
+    except UserError as error:
+        return _fail(str(error))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is quiet too
+        return 141
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}: check the path, its permissions and the space on the disk")
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        logger.removeHandler(handler)
+
+
+def _fail(message: str) -> int:
+    print(f"minis2s: error: {message}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""What a run leaves for a person to look at: scores, samples, pictures."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from minis2s.data.pairs import Pair
+from minis2s.metrics import accuracy_by_length
+from minis2s.plots import attention_maps, axis_labels, learning_curves, length_accuracy, save_figure
+from minis2s.tasks.translator import END, Evaluation, Translation
+from minis2s.training import RunDirectory, to_json, write_text
+
+logger = logging.getLogger("minis2s.tasks")
+
+SAMPLES = 10
+MAPS = 4
+
+
+def write_curves(run: RunDirectory, title: str) -> None:
+    """Draw `curves.png` from the log; a run that has not got far has few points."""
+    save_figure(learning_curves(run.log.read(), title), run / "curves.png")
+
+
+def write_report(run: RunDirectory, title: str, pairs: Sequence[Pair], evaluation: Evaluation, longest: int) -> str:
+    """Write `metrics.json`, `samples.txt`, `attention.png` and `lengths.png`; return scores and samples as text.
+
+    Parameters
+    ----------
+    pairs : the held-out pairs that were translated
+    longest : int
+        Tokens of the longest source in training.
+    """
+    write_text(run.metrics, dumps(evaluation.scores) + "\n")
+    samples = format_samples(pairs, evaluation.translations)
+    write_text(run / "samples.txt", samples + "\n")
+    maps = [t for t in interesting(evaluation.translations) if t.attention is not None]
+    if maps:
+        draw_attention(run / "attention.png", maps, f"{title}: held-out examples")
+    lengths = [len(t.source_tokens) for t in evaluation.translations]
+    by_length = accuracy_by_length([t.text for t in evaluation.translations], [p.target for p in pairs], lengths)
+    save_figure(length_accuracy(by_length, longest, f"{title}: accuracy by length"), run / "lengths.png")
+    return f"{format_scores(evaluation.scores)}\n\n{samples}"
+
+
+def dumps(scores: Any) -> str:
+    """One JSON object on one line; what is not a finite number is null."""
+    return json.dumps(to_json(scores), ensure_ascii=False, allow_nan=False)
+
+
+def format_scores(scores: dict[str, Any]) -> str:
+    """The scores, a line each."""
+    rows = [
+        ("examples", f"{scores['examples']}"),
+        ("exact match", f"{100 * scores['exact']:.2f} %"),
+        ("BLEU", f"{scores['bleu']:.2f}   ({scores['signature']})"),
+        ("chrF", f"{scores['chrf']:.2f}   ({scores['chrf_signature']})"),
+        (
+            "perplexity",
+            f"{scores['perplexity']:.4g} teacher-forced, {scores['perplexity_free']:.4g} free-running",
+        ),
+        ("decoding", f"beam {scores['beam']}, {scores['seconds']:.1f} s for all of this"),
+    ]
+    return "\n".join(f"{name:12} {text}" for name, text in rows)
+
+
+def format_samples(pairs: Sequence[Pair], translations: Sequence[Translation]) -> str:
+    """Ten examples spread evenly over all, as they came out."""
+    chosen = np.unique(np.linspace(0, len(pairs) - 1, SAMPLES).round().astype(int))
+    blocks = []
+    for n in chosen.tolist():
+        (source, reference), answer = pairs[n], translations[n].text
+        verdict = "=" if answer == reference else "~"
+        block = f"  {source}\n{verdict} {answer}"
+        blocks.append(block if answer == reference else f"{block}\n  expected: {reference}")
+    return "\n\n".join(blocks)
+
+
+def interesting(translations: Sequence[Translation], count: int = MAPS) -> list[Translation]:
+    """A few answers of readable length in which the attention goes back and forth the most."""
+    readable = [t for t in translations if 3 <= len(t.tokens) <= 14 and len(t.source_tokens) <= 32]
+
+    def backward_moves(t: Translation) -> int:
+        return 0 if t.attention is None else int((np.diff(t.attention.argmax(axis=1)) < 0).sum())
+
+    return sorted(readable or translations, key=backward_moves, reverse=True)[:count]
+
+
+def draw_attention(path: Any, translations: Sequence[Translation], title: str = "") -> None:
+    """Write a picture with a map for each translation. Tokens that no font can draw are listed in the log."""
+    examples = []
+    for t in translations:
+        if t.attention is None:
+            raise ValueError("draw_attention: a translation has no attention")
+        examples.append((t.attention, [*t.source_tokens, END], [*t.tokens, END]))
+        for tokens in examples[-1][1:]:
+            if axis_labels(tokens)[1]:
+                legend = " ".join(f"{place}={token}" for place, token in enumerate(tokens[:-1], 1))
+                logger.info("no installed font can draw these, so the map numbers them: %s", legend)
+    save_figure(attention_maps(examples, title), path)

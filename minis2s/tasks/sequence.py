@@ -1,0 +1,506 @@
+"""What all sequence-to-sequence tasks share: settings, preparing the data, training, and going on."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from minis2s.backend import Array, to_device, to_numpy
+from minis2s.data.batching import Batch, bucket_batches, collate, padding_waste
+from minis2s.data.pairs import Pair, read_tsv
+from minis2s.data.splitting import Split, split_pairs
+from minis2s.data.tokenizers import BytePairTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
+from minis2s.data.vocabulary import Vocabulary
+from minis2s.errors import CheckpointError, ConfigError, DataError
+from minis2s.metrics import bleu_tokenizer
+from minis2s.models import ScheduledSampling, Seq2Seq, Seq2SeqConfig
+from minis2s.models.scheduled_sampling import KINDS
+from minis2s.models.seq2seq import CELLS, CONTEXTS
+from minis2s.nn.attention import SCORES
+from minis2s.optim import OPTIMIZERS, Constant, Cosine, Linear, Noam, Optimizer, Plateau, Schedule, Step
+from minis2s.tasks.settings import setting, update
+from minis2s.tasks.translator import Side, Translator, load_sides
+from minis2s.training import Plan, RunDirectory, Trainer, load_checkpoint, write_text
+
+logger = logging.getLogger("minis2s.tasks")
+
+TOKENIZERS = ("word", "character", "bpe", "auto")
+SCHEDULES = ("constant", "step", "cosine", "linear", "noam", "plateau")
+EXTENDABLE = ("epochs", "patience", "time_limit")
+"""Settings that may change when a run goes on: they say how long, not what."""
+
+MODEL_STREAM, BATCH_STREAM = 0, 1
+"""One seed, independent streams: `default_rng([seed, stream, ...])`."""
+
+
+@dataclass(frozen=True)
+class SequenceSettings:
+    """Every setting of a sequence-to-sequence task, with its default."""
+
+    # data
+    data: str | None = setting(None, "your own pairs instead: a file of tab-separated source and target, or none")
+    swap: bool = setting(False, "with your own pairs: translate the second column into the first")
+    bad_lines: str = setting("skip", "what to do with a line that is no pair", choices=("skip", "refuse"))
+    limit: int | None = setting(None, "use only so many pairs, or none for all", low=10)
+    validation: float = setting(0.05, "share of the pairs to choose the best epoch with", low=0.001, high=0.5)
+    test: float = setting(0.05, "share of the pairs to score the model with at the end", low=0.001, high=0.5)
+    source_tokenizer: str = setting("auto", "auto: characters for Chinese, else words", choices=TOKENIZERS)
+    target_tokenizer: str = setting("auto", "auto: characters for Chinese, else words", choices=TOKENIZERS)
+    vocabulary: int | None = setting(None, "most tokens to know on each side, or none for no limit", low=5)
+    min_frequency: int = setting(1, "a token that occurs less often in training is unknown", low=1)
+    max_length: int = setting(100, "longest sentence, in tokens, that the model takes", low=1)
+    # model
+    embedding: int = setting(128, "numbers in an embedding", low=1)
+    hidden: int = setting(256, "units of the recurrent nets", low=1)
+    layers: int = setting(1, "recurrent layers", low=1)
+    cell: str = setting("gru", "kind of recurrent net", choices=tuple(CELLS))
+    bidirectional: bool = setting(True, "let the encoder read in both directions")
+    context: str = setting("attention", "what the decoder sees of the source", choices=CONTEXTS)
+    score: str = setting("general", "attention score", choices=SCORES)
+    hard_attention: bool = setting(False, "look at one drawn place instead of a mean")
+    input_feeding: bool = setting(False, "feed the last attentional vector to the next step")
+    peeky: bool = setting(False, "with context last or mean: show it to the decoder at every step")
+    reverse_source: bool = setting(False, "read the source from its end")
+    tied: bool = setting(False, "share the target's embedding with the output layer")
+    dropout: float = setting(0.0, "share of activations dropped in training", low=0, high=0.95)
+    label_smoothing: float = setting(0.0, "share of the target probability given to all tokens", low=0, high=0.9)
+    # training
+    batch_size: int = setting(64, "pairs in a batch", low=1)
+    epochs: int = setting(10, "passes over the training data", low=1)
+    patience: int | None = setting(None, "stop after so many epochs without a better one, or none", low=1)
+    time_limit: float | None = setting(None, "stop training after so many minutes, or none", low=0)
+    optimizer: str = setting("adam", "optimizer", choices=tuple(OPTIMIZERS))
+    lr: float = setting(1e-3, "learning rate, at its peak", low=0)
+    momentum: float = setting(0.0, "momentum of sgd", low=0, high=1)
+    weight_decay: float = setting(0.0, "weight decay of adam and adamw", low=0)
+    schedule: str = setting("constant", "course of the learning rate", choices=SCHEDULES)
+    warmup: int = setting(0, "steps of linear warm-up: cosine, linear, noam", low=0)
+    decay: float = setting(0.5, "factor of step and plateau", low=0, high=1)
+    decay_every: int = setting(1, "epochs between two decays of step, or of waiting of plateau", low=1)
+    clip: float | None = setting(5.0, "upper bound of the gradient's norm, or none", low=0)
+    sampling: str = setting("none", "scheduled sampling: how the share of true tokens falls", choices=KINDS)
+    sampling_k: float = setting(1000.0, "pace of scheduled sampling, in steps", low=1)
+    sampling_final: float = setting(0.0, "least share of true tokens", low=0, high=1)
+    seed: int = setting(1, "of the initial weights, the order of the data and dropout", low=0)
+    # use
+    beam: int = setting(1, "width of the beam; 1 is greedy", low=1, high=1000)
+    alpha: float = setting(0.6, "length penalty of the beam", low=0)
+    validation_examples: int = setting(1000, "validate on at most so many pairs each epoch", low=1)
+
+
+class SequenceTask:
+    """A task: where its pairs come from, and the recipe that works for it.
+
+    Attributes
+    ----------
+    name, summary : str
+        For the command line.
+    watch : str
+        The validation metric that decides which epoch is best.
+    settings_type : type
+        Its settings; a task may have more than all have.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    watch: ClassVar[str] = "exact"
+    higher_is_better: ClassVar[bool] = True
+    settings_type: ClassVar[type[SequenceSettings]] = SequenceSettings
+
+    def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The defaults of this task that differ from the general ones, given what the user chose."""
+        raise NotImplementedError
+
+    def generate(self, settings: Any) -> Split:
+        """The task's own data."""
+        raise NotImplementedError
+
+    def settings(self, changes: Mapping[str, Any]) -> SequenceSettings:
+        """The user's choices over the recipe over the general defaults.
+
+        Raises
+        ------
+        ConfigError
+            For an unknown key, or values that do not fit, alone or together.
+        """
+        chosen = update(self.settings_type(), changes, self.name)
+        settings = update(
+            self.settings_type(), {**self.recipe({k: getattr(chosen, k) for k in changes}), **changes}, self.name
+        )
+        model_config(settings, 10, 10)
+        return settings
+
+    def split(self, settings: Any) -> Split:
+        """Training, validation and test pairs: the user's own, or the task's.
+
+        Raises
+        ------
+        DataError
+            If there are too few pairs.
+        """
+        split = own_pairs(settings) if settings.data else self.generate(settings)
+        for part in ("train", "validation", "test"):
+            if not getattr(split, part):
+                raise DataError(
+                    f"no pair is left for {part} ({sum(map(len, split))} in all): bring more pairs, "
+                    "or change --set validation=... and test=..."
+                )
+        return split
+
+
+def own_pairs(settings: SequenceSettings) -> Split:
+    """The user's file, split by a stable hash of the source."""
+    pairs = read_pairs(settings.data or "", settings.bad_lines, settings.swap)
+    if settings.limit is not None:
+        pairs = pairs[: settings.limit]
+    return split_pairs(pairs, settings.validation, settings.test)
+
+
+def read_pairs(path: str, bad_lines: str = "skip", swap: bool = False) -> list[Pair]:
+    """The pairs of a tab-separated file.
+
+    Raises
+    ------
+    DataError
+        If it is missing, empty, not UTF-8, or has no two columns.
+    """
+    pairs = read_tsv(Path(path), on_error=bad_lines)
+    return [Pair(p.target, p.source) for p in pairs] if swap else pairs
+
+
+def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
+    """Write pairs as :func:`read_pairs` reads them."""
+    write_text(path, "".join(f"{p.source}\t{p.target}\n" for p in pairs))
+
+
+# ----------------------------------------------------------------------------------------------------- from text to ids
+
+
+def make_tokenizer(kind: str, texts: Sequence[str], vocabulary: int | None) -> Tokenizer:
+    """The tokenizer of one side; `texts` are the training texts of that side."""
+    if kind == "auto":
+        kind = "character" if bleu_tokenizer(texts) == "zh" else "word"
+    if kind == "bpe":
+        return BytePairTokenizer.train(texts, vocabulary or 8000)
+    return CharacterTokenizer() if kind == "character" else WordTokenizer()
+
+
+def make_side(name: str, texts: Sequence[str], settings: SequenceSettings) -> Side:
+    """Tokenizer and vocabulary of the source or the target.
+
+    Raises
+    ------
+    DataError
+        If no token is frequent enough to be known.
+    """
+    tokenizer = make_tokenizer(getattr(settings, f"{name}_tokenizer"), texts, settings.vocabulary)
+    vocabulary = Vocabulary.build(
+        (tokenizer.tokenize(text) for text in texts),
+        min_frequency=settings.min_frequency,
+        limit=settings.vocabulary,
+    )
+    if len(vocabulary) <= 4:
+        raise DataError(
+            f"the {name} vocabulary has nothing but its 4 special tokens: "
+            f"lower --set min_frequency (now {settings.min_frequency}), or bring more text"
+        )
+    return Side(tokenizer, vocabulary)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Encoded training pairs, and the held-out pairs as text.
+
+    Attributes
+    ----------
+    sources, targets : lists of ids
+    validation, test : lists of Pair
+    digest : str
+        Of all pairs: resuming needs the same.
+    """
+
+    source: Side
+    target: Side
+    sources: list[list[int]]
+    targets: list[list[int]]
+    validation: list[Pair]
+    test: list[Pair]
+    digest: str
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """(n, 2): source and target lengths of the training pairs."""
+        return np.array([(len(s), len(t)) for s, t in zip(self.sources, self.targets, strict=True)])
+
+
+def make_corpus(split: Split, sides: tuple[Side, Side], max_length: int) -> Corpus:
+    """Encode the training pairs; leave out, and report, what is longer than `max_length`.
+
+    Raises
+    ------
+    DataError
+        If nothing is left.
+    """
+    source, target = sides
+
+    def fits(pair: Pair) -> bool:
+        return all(0 < len(side.tokenizer.tokenize(text)) <= max_length for side, text in zip(sides, pair, strict=True))
+
+    train, validation, test = ([pair for pair in part if fits(pair)] for part in split)
+    dropped = sum(map(len, split)) - len(train) - len(validation) - len(test)
+    if dropped:
+        logger.info("%d pairs are empty or longer than max_length = %d tokens: left out", dropped, max_length)
+    if not (train and validation and test):
+        raise DataError(
+            f"no pair of the training, validation or test part has at most max_length = {max_length} tokens: "
+            "raise --set max_length=..."
+        )
+    return Corpus(
+        source,
+        target,
+        [source.encode(pair.source) for pair in train],
+        [target.encode(pair.target) for pair in train],
+        validation,
+        test,
+        digest_of(split),
+    )
+
+
+def digest_of(split: Split) -> str:
+    """A digest of all pairs, in order."""
+    digest = hashlib.sha256()
+    for pair in itertools.chain(*split):
+        digest.update(f"{pair.source}\t{pair.target}\n".encode())
+    return digest.hexdigest()
+
+
+# ---------------------------------------------------------------------------------------------------------- the recipe
+
+
+def model_config(settings: SequenceSettings, source_vocabulary: int, target_vocabulary: int) -> Seq2SeqConfig:
+    """The shape of the model.
+
+    Raises
+    ------
+    ConfigError
+        If settings contradict each other.
+    """
+    names = {field.name for field in fields(Seq2SeqConfig)} & {field.name for field in fields(settings)}
+    chosen = {name: getattr(settings, name) for name in names}
+    try:
+        config = Seq2SeqConfig(source_vocabulary, target_vocabulary, **chosen)
+        if config.context == "attention" and config.score.endswith("dot") and config.memory_size != config.hidden:
+            raise ValueError(f"score {config.score} needs bidirectional = false, or take score = general")
+    except ValueError as error:
+        raise ConfigError(f"these settings do not go together: {str(error).removeprefix('Seq2Seq: ')}") from error
+    return config
+
+
+def make_optimizer(settings: SequenceSettings, model: Seq2Seq) -> Optimizer:
+    """The optimizer over the model's parameters."""
+    extra = {"sgd": {"momentum": settings.momentum}}
+    extra["adam"] = extra["adamw"] = {"weight_decay": settings.weight_decay}
+    return OPTIMIZERS[settings.optimizer](model.buffer, lr=settings.lr, **extra.get(settings.optimizer, {}))
+
+
+def make_schedule(settings: SequenceSettings, steps_per_epoch: int) -> Schedule:
+    """The course of the learning rate over the whole run."""
+    s, total = settings, settings.epochs * steps_per_epoch
+    schedules: dict[str, Callable[[], Schedule]] = {
+        "constant": lambda: Constant(s.lr),
+        "step": lambda: Step(s.lr, s.decay_every * steps_per_epoch, s.decay),
+        "cosine": lambda: Cosine(s.lr, total, s.warmup),
+        "linear": lambda: Linear(s.lr, total, s.warmup),
+        "noam": lambda: Noam(s.lr, max(s.warmup, 1)),
+        "plateau": lambda: Plateau(s.lr, s.decay, s.decay_every),
+    }
+    return schedules[s.schedule]()
+
+
+# ------------------------------------------------------------------------------------------------------------ training
+
+
+class EpochBatches(Sequence[Batch]):
+    """The batches of one epoch; each is put together when it is asked for."""
+
+    def __init__(self, corpus: Corpus, chosen: list[np.ndarray]):
+        self.corpus, self.chosen = corpus, chosen
+
+    def __len__(self) -> int:
+        return len(self.chosen)
+
+    def __getitem__(self, k: Any) -> Any:
+        indices = self.chosen[k]
+        corpus = self.corpus
+        return collate([corpus.sources[n] for n in indices], [corpus.targets[n] for n in indices], indices)
+
+
+class SequenceTraining:
+    """What :class:`minis2s.training.Trainer` drives."""
+
+    def __init__(self, task: SequenceTask, settings: SequenceSettings, corpus: Corpus, translator: Translator):
+        self.watch, self.higher_is_better = task.watch, task.higher_is_better
+        self.settings, self.corpus, self.translator = settings, corpus, translator
+        self.model, self.rng = translator.model, translator.model.rng
+        self.sampling = ScheduledSampling(settings.sampling, settings.sampling_k, settings.sampling_final)
+        self._lengths = corpus.lengths
+
+    def batches(self, epoch: int) -> EpochBatches:
+        """Batches of similar length, shuffled anew each epoch."""
+        rng = np.random.default_rng([self.settings.seed, BATCH_STREAM, epoch])
+        return EpochBatches(self.corpus, bucket_batches(self._lengths, self.settings.batch_size, rng))
+
+    def loss_and_backward(self, batch: Batch, step: int) -> tuple[Array, Array]:
+        """One batch, with as much teacher forcing as the step asks for."""
+        return self.model.loss_and_backward(batch, self.sampling(step))
+
+    def validate(self) -> dict[str, float]:
+        """Perplexity with teacher forcing, and three free-running numbers."""
+        pairs = self.corpus.validation[: self.settings.validation_examples]
+        scores = self.translator.evaluate(pairs).scores
+        return {name: scores[name] for name in ("perplexity", "perplexity_free", "exact", "bleu")}
+
+    def extra_state(self) -> dict[str, np.ndarray]:
+        """The running reward of hard attention."""
+        baseline = self.model.baseline
+        return {} if isinstance(baseline, float) else {"baseline": to_numpy(baseline)}
+
+    def load_extra_state(self, state: Mapping[str, np.ndarray]) -> None:
+        """Take it back."""
+        if "baseline" in state:
+            self.model.baseline = to_device(state["baseline"], self.model.device)
+
+
+def start(task: SequenceTask, settings: SequenceSettings, run: Callable[[], RunDirectory], device: str) -> Trainer:
+    """Prepare a new run. The run directory is made last, when data and settings have proved good."""
+    split = task.split(settings)
+    sides = (
+        make_side("source", [pair.source for pair in split.train], settings),
+        make_side("target", [pair.target for pair in split.train], settings),
+    )
+    corpus = make_corpus(split, sides, settings.max_length)
+    config = model_config(settings, len(sides[0].vocabulary), len(sides[1].vocabulary))
+    translator = _translator(settings, corpus, config, device)
+    directory = run()
+    directory.write_config(task.name, asdict(settings))
+    write_pairs(directory / "test.tsv", corpus.test)
+    files = translator.save_sides(directory)
+    return _trainer(task, settings, corpus, translator, directory, files)
+
+
+def resume(task: SequenceTask, settings: SequenceSettings, run: RunDirectory, device: str) -> Trainer:
+    """Prepare to go on with a run. One that was stopped before its first checkpoint begins anew.
+
+    Raises
+    ------
+    CheckpointError, DataError
+        If the checkpoint is damaged, or the data are no longer the same.
+    """
+    if not run.last.exists():
+        logger.info("%s has no checkpoint yet: beginning anew", run)
+        return start(task, settings, lambda: run, device)
+    stored = load_checkpoint(run.last).metadata["config"]
+    split = task.split(settings)
+    if digest_of(split) != stored["data"]:
+        source = settings.data or f"the data of the task {task.name}"
+        raise DataError(f"{source} is not what {run} was trained on: restore it, or start a new run without --resume")
+    corpus = make_corpus(split, load_sides(run, stored["files"]), settings.max_length)
+    translator = _translator(settings, corpus, Seq2SeqConfig(**stored["model"]), device)
+    trainer = _trainer(task, settings, corpus, translator, run, stored["files"])
+    trainer.resume()
+    return trainer
+
+
+def resumed_settings(task: SequenceTask, run: RunDirectory, changes: Mapping[str, Any]) -> SequenceSettings:
+    """The settings of a run that goes on: its own, but for how long it is to train.
+
+    Raises
+    ------
+    ConfigError
+        If `changes` would change anything else, or the run is of another task.
+    """
+    name, stored = run.read_config()
+    if name != task.name:
+        raise ConfigError(f"{run} is a run of the task {name!r}: `minis2s train {name} --output {run} --resume`")
+    try:
+        before = update(task.settings_type(), _all_keys(task, stored), task.name)
+    except ConfigError as error:
+        raise CheckpointError(f"{run.config} does not fit this minis2s ({error}): train anew") from error
+    after = update(before, changes, task.name)
+    for key in changes:
+        if key not in EXTENDABLE and getattr(after, key) != getattr(before, key):
+            raise ConfigError(
+                f"{run} was trained with {key} = {getattr(before, key)}, which --resume cannot change to "
+                f"{getattr(after, key)}: start a new run ({', '.join(EXTENDABLE)} may change)"
+            )
+    return after
+
+
+def _all_keys(task: SequenceTask, stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The stored settings, and None for those that a file has no word for."""
+    optional = {f.name: None for f in fields(task.settings_type) if "None" in str(f.type)}
+    return {**optional, **stored}
+
+
+def _translator(settings: SequenceSettings, corpus: Corpus, config: Seq2SeqConfig, device: str) -> Translator:
+    model = Seq2Seq(config, np.random.default_rng([settings.seed, MODEL_STREAM])).to(device)
+    longest = max(map(len, corpus.targets))
+    return Translator(corpus.source, corpus.target, model, min(longest + longest // 4 + 5, settings.max_length))
+
+
+def _trainer(
+    task: SequenceTask,
+    settings: SequenceSettings,
+    corpus: Corpus,
+    translator: Translator,
+    run: RunDirectory,
+    files: Mapping[str, str],
+) -> Trainer:
+    training = SequenceTraining(task, settings, corpus, translator)
+    model, first = translator.model, training.batches(0)
+    _tell(corpus, model, first)
+    config = {
+        "task": task.name,
+        "settings": asdict(settings),
+        "model": asdict(model.config),
+        "longest": translator.longest,
+        "data": corpus.digest,
+        "files": dict(files),
+    }
+    plan = Plan(
+        settings.epochs,
+        settings.patience,
+        settings.time_limit,
+        settings.clip,
+        check_every=1 if model.device == "cpu" else 25,
+    )
+    schedule = make_schedule(settings, len(first))
+    return Trainer(training, make_optimizer(settings, model), schedule, run, plan, config)
+
+
+def _tell(corpus: Corpus, model: Seq2Seq, batches: EpochBatches) -> None:
+    """Say what will be trained on what."""
+    known = {tuple(ids) for ids in corpus.sources}
+    leaked = sum(tuple(corpus.source.encode(pair.source)) in known for pair in corpus.test)
+    logger.info(
+        "%d pairs to train on, %d to validate, %d to test; %s",
+        len(corpus.sources),
+        len(corpus.validation),
+        len(corpus.test),
+        f"{leaked} test sources occur in training" if leaked else "no test source occurs in training",
+    )
+    logger.info(
+        "vocabularies of %d and %d tokens; %d parameters; %d batches an epoch, %.1f %% padding",
+        len(corpus.source.vocabulary),
+        len(corpus.target.vocabulary),
+        model.buffer.data.size,
+        len(batches),
+        100 * padding_waste([corpus.lengths[chosen] for chosen in batches.chosen]),
+    )

@@ -1,0 +1,67 @@
+"""Translate everyday phrases from English to French or Chinese, or whatever pairs the user brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from minis2s.data import phrases
+from minis2s.data.splitting import Split, split_pairs
+from minis2s.tasks.sequence import SequenceSettings, SequenceTask
+from minis2s.tasks.settings import setting
+
+LANGUAGES = ("fr", "zh")
+
+PHRASES: dict[str, Any] = {
+    "embedding": 128,
+    "hidden": 192,
+    "batch_size": 128,
+    "epochs": 6,
+    "lr": 3e-3,
+    "schedule": "linear",
+    "warmup": 100,
+}
+OWN_PAIRS: dict[str, Any] = {
+    "embedding": 256,
+    "hidden": 256,
+    "batch_size": 64,
+    "epochs": 12,
+    "patience": 3,
+    "lr": 1e-3,
+    "schedule": "cosine",
+    "warmup": 200,
+    "dropout": 0.3,
+    "label_smoothing": 0.1,
+    "min_frequency": 2,
+    "max_length": 50,
+    "beam": 4,
+}
+
+
+@dataclass(frozen=True)
+class TranslationSettings(SequenceSettings):
+    """Adds the language of the built-in phrases."""
+
+    language: str = setting("fr", "target language of the built-in phrases", choices=LANGUAGES)
+
+
+class Translation(SequenceTask):
+    """See the module."""
+
+    name: ClassVar[str] = "translation"
+    summary: ClassVar[str] = "English phrases to French (or language=zh, Chinese), or your own pairs with --data"
+    watch: ClassVar[str] = "bleu"
+    settings_type: ClassVar[type[SequenceSettings]] = TranslationSettings
+
+    def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Real sentences want a larger, regularised model."""
+        return OWN_PAIRS if changes.get("data") else PHRASES
+
+    def generate(self, settings: Any) -> Split:
+        """The phrases; held-out sentences are unseen combinations of known words."""
+        pairs = phrases.generate(settings.language, settings.limit)
+        return split_pairs(pairs, settings.validation, settings.test)
+
+
+TASK = Translation()

@@ -1,0 +1,108 @@
+"""A run that is stopped and resumed from the command line ends with the bytes of one that was not."""
+
+import os
+import signal
+
+import pytest
+
+from minis2s.cli import main
+from minis2s.models import Seq2Seq
+from minis2s.training import load_checkpoint
+
+WORDS = ["red", "green", "blue", "cat", "dog", "bird", "big", "small"]
+SMALL = ["embedding=6", "hidden=5", "epochs=2", "batch_size=32", "clip=1", "validation=0.1", "test=0.1", "dropout=0.2"]
+VARIANTS = {
+    "attention": [],
+    "plateau": ["schedule=plateau", "optimizer=sgd", "momentum=0.9"],
+    "sampling": ["sampling=inverse_sigmoid", "sampling_k=5", "input_feeding=true", "layers=2"],
+    "hard": ["hard_attention=true", "cell=lstm", "schedule=linear", "warmup=3"],
+    "peeky": ["context=last", "peeky=true", "cell=lstm", "reverse_source=true", "optimizer=adamw"],
+    "mean": ["context=mean", "cell=rnn", "optimizer=rmsprop", "label_smoothing=0.1"],
+}
+
+
+@pytest.fixture
+def train(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    lines = [f"{a} {b} {c}\t{c} {a} {b}\n" for a in WORDS for b in WORDS for c in WORDS if a != b]
+    (tmp_path / "pairs.tsv").write_text("".join(lines[:300]), encoding="utf-8")
+
+    def run(output, *words, changes=()):
+        sets = [word for change in (*SMALL, *changes) for word in ("--set", change)]
+        return main(["train", "translation", "--data", "pairs.tsv", "--output", output, *sets, *words])
+
+    return run
+
+
+def outcome(directory):
+    tensors, metadata = load_checkpoint(directory)
+    del metadata["state"]["seconds"]
+    return {name: tensor.tobytes() for name, tensor in tensors.items()}, metadata["state"], metadata["rng"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_resume_is_bit_equal(train, tmp_path, monkeypatch, capsys, variant):
+    changes = VARIANTS[variant]
+    assert train("whole", changes=changes) == 0
+
+    plain, calls = Seq2Seq.loss_and_backward, []
+
+    def press(self, *args):
+        calls.append(1)
+        if len(calls) == 11:  # in the second epoch
+            os.kill(os.getpid(), signal.SIGINT)
+        return plain(self, *args)
+
+    monkeypatch.setattr(Seq2Seq, "loss_and_backward", press)
+    assert train("broken", changes=changes) == 130
+    assert "go on with: minis2s train translation --output broken --resume" in capsys.readouterr().err
+    assert (tmp_path / "broken" / "curves.png").exists()
+    assert main(["train", "translation", "--output", "broken", "--resume"]) == 0
+    assert len(calls) > 11
+    assert outcome(tmp_path / "broken" / "last.safetensors") == outcome(tmp_path / "whole" / "last.safetensors")
+    for name in ("samples.txt", "test.tsv", "source.vocabulary.json"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_the_same_seed_gives_the_same_run_and_another_does_not(train, tmp_path):
+    for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
+        assert train(name, "--seed", seed) == 0
+    a, b, c = (outcome(tmp_path / name / "last.safetensors") for name in "abc")
+    assert a == b
+    assert a[0] != c[0]
+    assert (tmp_path / "a" / "test.tsv").read_bytes() == (tmp_path / "c" / "test.tsv").read_bytes()
+
+
+def test_longer_and_not_otherwise(train, tmp_path, capsys):
+    assert train("r") == 0
+    resume = ["train", "translation", "--output", "r", "--resume"]
+    assert main([*resume, "--set", "epochs=3"]) == 0
+    assert outcome(tmp_path / "r" / "last.safetensors")[1]["epoch"] == 3
+    assert main([*resume, "--set", "hidden=6"]) == 2
+    assert "trained with hidden = 5, which --resume cannot change to 6" in capsys.readouterr().err
+    assert main([*resume, "--seed", "1"]) == 0  # as it was
+
+
+def test_other_data_cannot_be_resumed(train, tmp_path, capsys):
+    assert train("r") == 0
+    with open(tmp_path / "pairs.tsv", "a", encoding="utf-8") as file:
+        file.write("one\ttwo\n")
+    assert main(["train", "translation", "--output", "r", "--resume"]) == 2
+    assert "pairs.tsv is not what r was trained on" in capsys.readouterr().err
+
+
+def test_a_run_without_a_checkpoint_begins_anew(train, tmp_path, capsys):
+    assert train("r") == 0
+    expected = outcome(tmp_path / "r" / "last.safetensors")
+    for name in ("last.safetensors", "best.safetensors", "log.jsonl"):
+        (tmp_path / "r" / name).unlink()
+    assert main(["train", "translation", "--output", "r", "--resume"]) == 0
+    assert "no checkpoint yet" in capsys.readouterr().err
+    assert outcome(tmp_path / "r" / "last.safetensors") == expected
+
+
+def test_another_task_cannot_resume_it(train, capsys):
+    assert train("r") == 0
+    assert main(["train", "reverse", "--output", "r", "--resume"]) == 2
+    assert "is a run of the task 'translation'" in capsys.readouterr().err
