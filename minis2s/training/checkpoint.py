@@ -1,8 +1,8 @@
 """Checkpoints: named arrays and a description, in one safetensors file that knows whether it is whole.
 
-The file is what any safetensors reader expects. Its metadata holds two strings: `minis2s`, a JSON object that the
-writer chose plus the format version, and `sha256`, the digest of the whole file with those 64 characters taken as
-zeros. So a file that was cut short, or in which any one bit has changed, is recognised.
+The file is what any safetensors reader expects. Its metadata holds one string, `minis2s`: a JSON object of what the
+writer chose, the format version, and `sha256`, the digest of the whole file with those 64 characters taken as zeros. So
+a file that was cut short, or in which any one bit has changed, is recognised; and equal contents give equal files.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def save_checkpoint(path: Path, tensors: Mapping[str, np.ndarray], metadata: Map
 
     # order="C": safetensors writes a strided array's buffer, not its elements (and ascontiguousarray loses 0-d shapes).
     contiguous = {name: np.asarray(tensor, order="C") for name, tensor in tensors.items()}
-    description = json.dumps({"format": FORMAT, **metadata}, ensure_ascii=False)
-    blank = save(contiguous, metadata={"minis2s": description, "sha256": _BLANK})
+    description = json.dumps({"sha256": _BLANK, "format": FORMAT, **metadata}, ensure_ascii=False)
+    blank = save(contiguous, metadata={"minis2s": description})
     start = _digest_position(blank)
     digest = hashlib.sha256(blank).hexdigest().encode()
     write_atomic(path, blank[:start] + digest + blank[start + len(digest) :])
@@ -91,13 +91,13 @@ def _verify(path: Path, data: bytes) -> dict[str, Any]:
         "restore a copy, use the run's other checkpoint, or train anew"
     )
     try:
-        header = json.loads(_header(data))["__metadata__"]
-        digest, description = header["sha256"].encode("ascii"), json.loads(header["minis2s"])
+        description = json.loads(json.loads(_header(data))["__metadata__"]["minis2s"])
+        digest = description.pop("sha256").encode("ascii")
         start = _digest_position(data, digest)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise damaged from None
     blank = data[:start] + _BLANK.encode() + data[start + len(digest) :]
-    if hashlib.sha256(blank).hexdigest().encode() != digest or not isinstance(description, dict):
+    if hashlib.sha256(blank).hexdigest().encode() != digest:
         raise damaged
     return description
 
@@ -112,5 +112,5 @@ def _header(data: bytes) -> bytes:
 
 def _digest_position(data: bytes, digest: bytes = _BLANK.encode()) -> int:
     """Where the 64 characters of the digest begin, inside the header; ValueError if that is nowhere."""
-    key = b'"sha256":"'
-    return data.index(key + digest + b'"', 8, 8 + len(_header(data))) + len(key)
+    key, end = rb"\"sha256\": \"", rb"\""  # JSON within JSON
+    return data.index(key + digest + end, 8, 8 + len(_header(data))) + len(key)

@@ -171,7 +171,12 @@ class Trainer:
         self._session_seconds = self.state.seconds
         self._write_start()
         self.trainable.model.train()
-        with Interruptible() as self._interrupt, Progress(self._fraction(1)) as self._progress:
+        # An overflow is reported by _look, once and with its place; NumPy's warnings would only bury it.
+        with (
+            np.errstate(all="ignore"),
+            Interruptible() as self._interrupt,
+            Progress(self._fraction(1)) as self._progress,
+        ):
             while (reason := self._reason_to_stop()) is None:
                 complete = self._train_epoch()
                 self._validate(complete)
@@ -209,20 +214,18 @@ class Trainer:
     def _step(self, batch: Any, look: bool) -> None:
         """One batch: gradients, a look at them, clipping, the optimizer's step."""
         self.trainable.model.zero_grad()
-        # An overflow is reported by _look, once and with its place; NumPy's warnings would only bury it.
-        with np.errstate(all="ignore"):
-            loss, count = self.trainable.loss_and_backward(batch, self.state.step)
-            gradient = self._buffer.grad
-            self._nats = self._nats + loss * count
-            self._count = self._count + count
-            self._squares = self._squares + gradient @ gradient
-            self._pending = True
-            if look:
-                self._look()
-            if self.plan.clip is not None:
-                clip_global_norm(self._buffer, self.plan.clip)
-            self.optimizer.lr = self.schedule(self.state.step)
-            self.optimizer.step()
+        loss, count = self.trainable.loss_and_backward(batch, self.state.step)
+        gradient = self._buffer.grad
+        self._nats = self._nats + loss * count
+        self._count = self._count + count
+        self._squares = self._squares + gradient @ gradient
+        self._pending = True
+        if look:
+            self._look()
+        if self.plan.clip is not None:
+            clip_global_norm(self._buffer, self.plan.clip)
+        self.optimizer.lr = self.schedule(self.state.step)
+        self.optimizer.step()
         self.state.step += 1
 
     def _reason_to_stop(self) -> str | None:

@@ -141,5 +141,6 @@ def test_the_digest_covers_the_whole_file(saved):
     import hashlib
 
     data = saved.read_bytes()
-    digest = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["sha256"]
+    metadata = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])["__metadata__"]["minis2s"]
+    digest = json.loads(metadata)["sha256"]
     assert hashlib.sha256(data.replace(digest.encode(), b"0" * 64)).hexdigest() == digest
