@@ -126,14 +126,11 @@ def sample(
         raise ValueError(f"sample: temperature is {temperature}, expected > 0 (for the limit 0 use greedy)")
 
     def draw(log_probs: Array, alive: np.ndarray) -> Array:
-        xp = get_xp(log_probs)
         p, _ = F.softmax(log_probs / temperature)
         cumulative = p.cumsum(axis=1)
         u = rng.random(source.shape[1])[alive]  # a number for every sentence, finished or not
         place = to_device(u.astype(np.float32), model.device) * cumulative[:, -1]
-        return (
-            (cumulative > place[:, None]).argmax(axis=1) if xp is np else xp.argmax(cumulative > place[:, None], axis=1)
-        )
+        return (cumulative > place[:, None]).argmax(axis=1)
 
     return _one_by_one(model, source, source_mask, max_length, draw)
 

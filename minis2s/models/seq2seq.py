@@ -54,8 +54,8 @@ class Seq2SeqConfig:
             raise ValueError("Seq2Seq: input_feeding and hard_attention need context = attention")
         if self.tied and self.embedding != self.feature_size:
             raise ValueError(
-                f"Seq2Seq: tied embeddings need embedding = {self.feature_size}, the size of what the output layer sees; "
-                f"it is {self.embedding}"
+                f"Seq2Seq: embedding is {self.embedding}; tied embeddings need {self.feature_size}, "
+                "the size of what the output layer sees"
             )
 
     @property
@@ -115,11 +115,13 @@ def _repeat(context: Array, steps: int) -> Array:
     return get_xp(context).broadcast_to(context, (steps, *context.shape[1:]))
 
 
-def reverse_tokens(x: Array, mask: Array) -> Array:
+def reverse_tokens(x: Array, mask: Array | None) -> Array:
     """Turn each sequence of a padded batch round, padding left where it is. Its own inverse, and so its own backward.
 
     x (S, N) or (S, N, D), mask (S, N) -> the shape of x
     """
+    if mask is None:
+        return x[::-1]
     xp = get_xp(x)
     place = xp.arange(len(x))[:, None]
     turned = xp.where(mask, mask.sum(axis=0) - 1 - place, place)  # (S, N)
@@ -135,7 +137,7 @@ class Encoder(Module):
         self.dropout = Dropout(c.dropout, rng=rng)
         self.rnn = CELLS[c.cell](c.embedding, c.hidden, c.layers, c.dropout, c.bidirectional, rng=rng)
 
-    def forward(self, ids: Array, mask: Array) -> tuple[tuple[Array, Any], Backward]:
+    def forward(self, ids: Array, mask: Array | None) -> tuple[tuple[Array, Any], Backward]:
         """ids, mask (S, N) -> memory (S, N, M) and the final state; backward(dmemory, dstate) -> None."""
         embedded, embedding_backward = self.embedding(ids)  # (S, N, E)
         dropped, dropout_backward = self.dropout(embedded)
@@ -308,7 +310,7 @@ class Seq2Seq(Module):
 
     # ----------------------------------------------------------------------------------------------------- source
 
-    def encode(self, ids: Array, mask: Array) -> tuple[tuple[Source, Carry], Backward]:
+    def encode(self, ids: Array, mask: Array | None) -> tuple[tuple[Source, Carry], Backward]:
         """Read the source.
 
         ids, mask (S, N) -> Source and the decoder's first Carry; backward(SourceGradient, dcarry) -> None
@@ -337,7 +339,7 @@ class Seq2Seq(Module):
 
         return (Source(memory, keys, mask, context), Carry(state, feed)), backward
 
-    def _context(self, memory: Array, final: Any, mask: Array) -> tuple[Array | None, Backward]:
+    def _context(self, memory: Array, final: Any, mask: Array | None) -> tuple[Array | None, Backward]:
         """The one context vector (1, N, M); backward(dcontext, dmemory, dfinal) -> dmemory, dfinal, its share added."""
         xp, directions = get_xp(memory), self.encoder.rnn.directions
         if self.config.context == "mean":
@@ -356,7 +358,7 @@ class Seq2Seq(Module):
         return xp.concatenate(xp.split(h[-directions:], directions), axis=2), backward
 
     def _starting_point(self, context: Array | None, final: Any) -> tuple[Any, Backward]:
-        """What the bridge turns into the decoder's state: the encoder's, or with context = mean that mean for each layer.
+        """What the bridge turns into the decoder's state: the encoder's; with context = mean, that mean for each layer.
 
         backward(dstart, dcontext) -> dcontext, dfinal
         """
@@ -407,7 +409,7 @@ class Seq2Seq(Module):
     def _decode_stepwise(
         self, target_in: Array, carry: Carry, source: Source, mask: Array | None, teacher_forcing: float
     ) -> tuple[tuple[Array, Array | None, Array | None], Backward]:
-        """One step after the other, because a step's input depends on the one before. No gradient passes a prediction."""
+        """One step after the other: a step's input depends on the one before. No gradient passes through a prediction."""
         xp = get_xp(target_in)
         steps, backwards = [], []
         ids = target_in[0]
@@ -454,12 +456,12 @@ class Seq2Seq(Module):
         encode_backward(dsource, dcarry)
         return loss, count
 
-    def _reinforce(self, log_prob: Array, logits: Array, target: Array, mask: Array) -> Array:
+    def _reinforce(self, log_prob: Array, logits: Array, target: Array, mask: Array | None) -> Array:
         """Gradient for hard attention's draws: a draw is good if its token became likelier than tokens used to be."""
         reward = -F.token_losses(logits, target)  # (T, N)
-        real = mask.astype(reward.dtype)
+        real = get_xp(reward).ones_like(reward) if mask is None else mask.astype(reward.dtype)
         mean = (reward * real).sum() / get_xp(real).maximum(real.sum(), 1)
-        _, backward = F.reinforce(log_prob, (reward - self.baseline).T, mask.T)
+        _, backward = F.reinforce(log_prob, (reward - self.baseline).T, None if mask is None else mask.T)
         self.baseline = self.baseline_decay * self.baseline + (1 - self.baseline_decay) * mean
         dlog_prob, _, _ = backward()
         return dlog_prob
@@ -476,9 +478,15 @@ class Seq2Seq(Module):
         (loss, count), _ = F.cross_entropy(logits, target_out, mask)
         return loss, count
 
-    def _on_device(self, batch: Batch) -> tuple[Array, ...]:
-        names = ("source", "source_mask", "target_in", "target_out", "target_mask")
-        return tuple(to_device(getattr(batch, name), self.device) for name in names)
+    def _on_device(self, batch: Batch) -> tuple[Array, Array | None, Array, Array, Array | None]:
+        """A batch where the parameters are. A mask without padding becomes None: nothing is spent on it from there on."""
+        source, target_in, target_out = (
+            to_device(x, self.device) for x in (batch.source, batch.target_in, batch.target_out)
+        )
+        source_mask, target_mask = (
+            None if mask.all() else to_device(mask, self.device) for mask in (batch.source_mask, batch.target_mask)
+        )
+        return source, source_mask, target_in, target_out, target_mask
 
     # ---------------------------------------------------------------------------------------------- one step at a time
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from minis2s.data import dates
-from minis2s.data.splitting import Split, split_pairs
-from minis2s.tasks.sequence import SequenceTask
+from minis2s.data.pairs import Pair
+from minis2s.data.splitting import Key, Split, split_pairs
+from minis2s.tasks.sequence import SequenceSettings, SequenceTask
+from minis2s.tasks.settings import setting
 
 RECIPE: dict[str, Any] = {
     "source_tokenizer": "character",
@@ -22,11 +25,25 @@ RECIPE: dict[str, Any] = {
 }
 
 
+def the_date(pair: Pair) -> str:
+    """The date itself, however it is written."""
+    return pair.target
+
+
+@dataclass(frozen=True)
+class DatesSettings(SequenceSettings):
+    """Adds what the dates are turned into."""
+
+    to: str = setting("iso", "what to write: ISO 8601, or a date in the language asked for", choices=dates.TARGETS)
+
+
 class Dates(SequenceTask):
     """See the module."""
 
     name: ClassVar[str] = "dates"
+    key: ClassVar[Key] = staticmethod(the_date)
     summary: ClassVar[str] = "dates in 15 languages to ISO: 'mercredi 5 mars 2014' to '2014-03-05', by character"
+    settings_type: ClassVar[type[SequenceSettings]] = DatesSettings
 
     def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
         """One recipe."""
@@ -35,7 +52,7 @@ class Dates(SequenceTask):
     def generate(self, settings: Any) -> Split:
         """Split by the date, so that a held-out date occurs in training in no language."""
         pairs = dates.generate() if settings.limit is None else dates.generate(settings.limit)
-        return split_pairs(pairs, settings.validation, settings.test, key=lambda pair: pair.target)
+        return split_pairs(pairs, settings.validation, settings.test, self.key)
 
 
 TASK = Dates()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from minis2s.data.pairs import Pair
+from minis2s.data.tokenizers import JOIN
 from minis2s.metrics import accuracy_by_length
 from minis2s.plots import attention_maps, axis_labels, learning_curves, length_accuracy, save_figure
 from minis2s.tasks.translator import END, Evaluation, Translation
@@ -38,7 +39,7 @@ def write_report(run: RunDirectory, title: str, pairs: Sequence[Pair], evaluatio
     write_text(run.metrics, dumps(evaluation.scores) + "\n")
     samples = format_samples(pairs, evaluation.translations)
     write_text(run / "samples.txt", samples + "\n")
-    maps = [t for t in interesting(evaluation.translations) if t.attention is not None]
+    maps = [t for t in interesting(pairs, evaluation.translations) if t.attention is not None]
     if maps:
         draw_attention(run / "attention.png", maps, f"{title}: held-out examples")
     lengths = [len(t.source_tokens) for t in evaluation.translations]
@@ -80,14 +81,16 @@ def format_samples(pairs: Sequence[Pair], translations: Sequence[Translation]) -
     return "\n\n".join(blocks)
 
 
-def interesting(translations: Sequence[Translation], count: int = MAPS) -> list[Translation]:
-    """A few answers of readable length in which the attention goes back and forth the most."""
-    readable = [t for t in translations if 3 <= len(t.tokens) <= 14 and len(t.source_tokens) <= 32]
+def interesting(pairs: Sequence[Pair], translations: Sequence[Translation], count: int = MAPS) -> list[Translation]:
+    """A few answers whose attention goes back and forth the most: right ones of readable length, if there are any."""
 
-    def backward_moves(t: Translation) -> int:
-        return 0 if t.attention is None else int((np.diff(t.attention.argmax(axis=1)) < 0).sum())
+    def rank(n: int) -> tuple[bool, bool, int]:
+        t = translations[n]
+        readable = 3 <= len(t.tokens) <= 14 and len(t.source_tokens) <= 32
+        backward = 0 if t.attention is None else int((np.diff(t.attention.argmax(axis=1)) < 0).sum())
+        return readable, t.text == pairs[n].target, backward
 
-    return sorted(readable or translations, key=backward_moves, reverse=True)[:count]
+    return [translations[n] for n in sorted(range(len(pairs)), key=rank, reverse=True)[:count]]
 
 
 def draw_attention(path: Any, translations: Sequence[Translation], title: str = "") -> None:
@@ -96,7 +99,8 @@ def draw_attention(path: Any, translations: Sequence[Translation], title: str = 
     for t in translations:
         if t.attention is None:
             raise ValueError("draw_attention: a translation has no attention")
-        examples.append((t.attention, [*t.source_tokens, END], [*t.tokens, END]))
+        source, target = ([token.replace(JOIN, "") for token in tokens] for tokens in (t.source_tokens, t.tokens))
+        examples.append((t.attention, [*source, END], [*target, END]))
         for tokens in examples[-1][1:]:
             if axis_labels(tokens)[1]:
                 legend = " ".join(f"{place}={token}" for place, token in enumerate(tokens[:-1], 1))

@@ -15,7 +15,7 @@ import numpy as np
 from minis2s.backend import Array, to_device, to_numpy
 from minis2s.data.batching import Batch, bucket_batches, collate, padding_waste
 from minis2s.data.pairs import Pair, read_tsv
-from minis2s.data.splitting import Split, split_pairs
+from minis2s.data.splitting import Key, Split, leaks, source_key, split_pairs
 from minis2s.data.tokenizers import BytePairTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 from minis2s.data.vocabulary import Vocabulary
 from minis2s.errors import CheckpointError, ConfigError, DataError
@@ -106,6 +106,8 @@ class SequenceTask:
         The validation metric that decides which epoch is best.
     settings_type : type
         Its settings; a task may have more than all have.
+    key : function
+        What no two parts of its data may share; for a user's own pairs it is the source.
     """
 
     name: ClassVar[str]
@@ -113,6 +115,7 @@ class SequenceTask:
     watch: ClassVar[str] = "exact"
     higher_is_better: ClassVar[bool] = True
     settings_type: ClassVar[type[SequenceSettings]] = SequenceSettings
+    key: ClassVar[Key] = staticmethod(source_key)
 
     def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
         """The defaults of this task that differ from the general ones, given what the user chose."""
@@ -145,13 +148,18 @@ class SequenceTask:
         DataError
             If there are too few pairs.
         """
-        split = own_pairs(settings) if settings.data else self.generate(settings)
+        split, key = (own_pairs(settings), source_key) if settings.data else (self.generate(settings), self.key)
         for part in ("train", "validation", "test"):
             if not getattr(split, part):
                 raise DataError(
                     f"no pair is left for {part} ({sum(map(len, split))} in all): bring more pairs, "
                     "or change --set validation=... and test=..."
                 )
+        leaked = leaks(split, key)
+        verdict = (
+            f"{len(leaked)} held-out sources occur, {leaked[0]!r} for one" if leaked else "no held-out source occurs"
+        )
+        logger.info("leak check: %s in training", verdict)
         return split
 
 
@@ -250,10 +258,11 @@ def make_corpus(split: Split, sides: tuple[Side, Side], max_length: int) -> Corp
     """
     source, target = sides
 
-    def fits(pair: Pair) -> bool:
-        return all(0 < len(side.tokenizer.tokenize(text)) <= max_length for side, text in zip(sides, pair, strict=True))
+    def encode(part: list[Pair]) -> list[tuple[Pair, list[int], list[int]]]:
+        encoded = ((pair, source.encode(pair.source), target.encode(pair.target)) for pair in part)
+        return [e for e in encoded if all(0 < len(ids) <= max_length for ids in e[1:])]
 
-    train, validation, test = ([pair for pair in part if fits(pair)] for part in split)
+    train, validation, test = map(encode, split)
     dropped = sum(map(len, split)) - len(train) - len(validation) - len(test)
     if dropped:
         logger.info("%d pairs are empty or longer than max_length = %d tokens: left out", dropped, max_length)
@@ -265,10 +274,10 @@ def make_corpus(split: Split, sides: tuple[Side, Side], max_length: int) -> Corp
     return Corpus(
         source,
         target,
-        [source.encode(pair.source) for pair in train],
-        [target.encode(pair.target) for pair in train],
-        validation,
-        test,
+        [ids for _, ids, _ in train],
+        [ids for _, _, ids in train],
+        [pair for pair, _, _ in validation],
+        [pair for pair, _, _ in test],
         digest_of(split),
     )
 
@@ -487,14 +496,11 @@ def _trainer(
 
 def _tell(corpus: Corpus, model: Seq2Seq, batches: EpochBatches) -> None:
     """Say what will be trained on what."""
-    known = {tuple(ids) for ids in corpus.sources}
-    leaked = sum(tuple(corpus.source.encode(pair.source)) in known for pair in corpus.test)
     logger.info(
-        "%d pairs to train on, %d to validate, %d to test; %s",
+        "%d pairs to train on, %d to validate, %d to test",
         len(corpus.sources),
         len(corpus.validation),
         len(corpus.test),
-        f"{leaked} test sources occur in training" if leaked else "no test source occurs in training",
     )
     logger.info(
         "vocabularies of %d and %d tokens; %d parameters; %d batches an epoch, %.1f %% padding",

@@ -17,7 +17,7 @@ from minis2s.data.batching import Batch, collate
 from minis2s.data.pairs import Pair
 from minis2s.data.tokenizers import Tokenizer, tokenizer_from_dict
 from minis2s.data.vocabulary import Vocabulary
-from minis2s.decoding import beam_search, greedy
+from minis2s.decoding import Hypothesis, beam_search, greedy
 from minis2s.errors import CheckpointError, DataError
 from minis2s.models import Seq2Seq, Seq2SeqConfig
 from minis2s.training import RunDirectory, load_weights, write_text
@@ -143,23 +143,24 @@ class Translator:
         sources = [self.encode(text, f"sentence {n}" if several else "the sentence") for n, text in enumerate(texts, 1)]
         answers: list[list[Translation]] = [[] for _ in texts]
         for batch in _batches(sources, [[] for _ in texts]):
-            arguments = (self.model, batch.source, batch.source_mask, self.longest)
-            wide = {"beam": beam, "n_best": n_best, "alpha": alpha}
-            found = greedy(*arguments) if beam == 1 else beam_search(*arguments, **wide)
+            found = self._search(batch, beam, n_best, alpha)
             for n, hypotheses in zip(batch.indices.tolist(), found, strict=True):
                 answers[n] = [self._translation(texts[n], h) for h in hypotheses]
         return answers
 
-    def _translation(self, text: str, hypothesis: Any) -> Translation:
-        attention = hypothesis.attention
-        if attention is not None and self.model.config.reverse_source:
-            attention = attention[:, ::-1]
+    def _search(self, batch: Batch, beam: int, n_best: int, alpha: float) -> list[list[Hypothesis]]:
+        arguments = (self.model, batch.source, batch.source_mask, self.longest)
+        if beam == 1:
+            return greedy(*arguments)
+        return beam_search(*arguments, beam=beam, n_best=n_best, alpha=alpha)
+
+    def _translation(self, text: str, hypothesis: Hypothesis) -> Translation:
         return Translation(
             self.target.decode(hypothesis.tokens),
             hypothesis.score,
             self.target.vocabulary.decode(hypothesis.tokens),
             self.source.tokenizer.tokenize(text),
-            attention,
+            hypothesis.attention,
         )
 
     # -------------------------------------------------------------------------------------------------- evaluate
