@@ -167,7 +167,12 @@ def _finish(run: RunDirectory, task: SequenceTask, trainer: Trainer, device: str
     longest = trainer.trainable.corpus.lengths[:, 0].max()  # type: ignore[attr-defined]
     print(write_report(run, task.name, pairs, evaluation, int(longest)))
     print(f"\nmodel, scores and pictures are in {run}; try")
-    print("  " + shlex.join(["minis2s", "translate", str(run), pairs[0].source]))
+    print(f"  minis2s translate {shlex.quote(str(run))} {_quote(pairs[0].source)}")
+
+
+def _quote(text: str) -> str:
+    """Quote a sentence for the shell, with double quotes if they will do: apostrophes stay readable."""
+    return shlex.quote(text) if any(character in text for character in '"$`\\!') else f'"{text}"'
 
 
 def evaluate(args: argparse.Namespace) -> int:

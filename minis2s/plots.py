@@ -155,7 +155,7 @@ def attention_maps(examples: Sequence[tuple[np.ndarray, Sequence[str], Sequence[
                 "(target tokens, source tokens)"
             )
     widths = [_margin(target) + 0.36 * len(source) + 0.3 for _, source, target in examples]
-    height = max(_margin(source) + 0.36 * len(target) for _, source, target in examples) + 0.7
+    height = max(_margin(source) + 0.36 * len(target) for _, source, target in examples) + 0.2
     rows = math.ceil(len(examples) / max(14 // max(widths), 1))
     columns = math.ceil(len(examples) / rows)
     width = max(columns * max(widths) + 0.6, 4.6)
@@ -192,7 +192,7 @@ def _draw_attention(ax: Axes, weights: np.ndarray, source: Sequence[str], target
 
 def _margin(tokens: Sequence[str]) -> float:
     """Inches that the labels of an axis need beside it."""
-    return 0.5 + 0.085 * max(map(len, tokens), default=0)
+    return 0.5 + 0.08 * max(map(len, tokens), default=0)
 
 
 def axis_labels(tokens: Sequence[str]) -> tuple[list[str], bool]:
@@ -291,10 +291,9 @@ def length_accuracy(scores: Sequence[LengthAccuracy], trained_up_to: int | None 
         if part:
             ax.bar([s.length for s in part], [100 * s.accuracy for s in part], color=color, label=label, width=0.8)
     for s in scores:
-        ax.annotate(
-            f"{s.examples}", (s.length, 0), (0, 3), textcoords="offset points", ha="center", color="w", fontsize=6
-        )
-    ax.set(xlabel="source length (tokens); in the bars: examples", ylabel="exact answers (%)", ylim=(0, 100))
+        place = {"xy": (s.length, 100 * s.accuracy), "xytext": (0, 2), "textcoords": "offset points", "ha": "center"}
+        ax.annotate(f"{s.examples}", **place, color=GREY, fontsize=7)
+    ax.set(xlabel="source length (tokens); above the bars: examples", ylabel="exact answers (%)", ylim=(0, 107))
     ax.set_title(_drawable(title) or "accuracy by length", pad=22 if beyond else None)
     if beyond:
         ax.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 0.98), fontsize=9)

@@ -95,7 +95,7 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(trained, tmp_path, monkeypa
     out, err = output(capsys, "train", "translation", "--data", trained / "pairs.tsv", *sets)
     assert "exact match" in out
     assert "minis2s translate runs/translation-1" in out
-    assert "no test source occurs in training" in err
+    assert "no held-out source occurs in training" in err
     assert "tokens/s" in err
     assert "tokens/s" not in out
 

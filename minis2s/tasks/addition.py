@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from minis2s.data import addition
-from minis2s.data.splitting import Split, split_pairs
+from minis2s.data.splitting import Key, Split, source_key, split_pairs
 from minis2s.tasks.sequence import SequenceTask
 
 RECIPE: dict[str, Any] = {
@@ -39,10 +39,10 @@ class Addition(SequenceTask):
         """One recipe: the reversed and 'peeky' LSTM of the textbooks, without attention."""
         return RECIPE
 
-    def generate(self, settings: Any) -> Split:
+    def generate(self, settings: Any) -> tuple[Split, Key]:
         """Split by the question."""
-        pairs = addition.generate() if settings.limit is None else addition.generate(settings.limit)
-        return split_pairs(pairs, settings.validation, settings.test)
+        pairs = addition.generate(settings.limit or addition.STANDARD_COUNT)
+        return split_pairs(pairs, settings.validation, settings.test), source_key
 
 
 TASK = Addition()

@@ -1,4 +1,4 @@
-"""Read dates as people write them in fifteen languages, and write them as ISO 8601."""
+"""Read dates as people write them in fifteen languages; write them as ISO 8601, or in another of the languages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from minis2s.data import dates
-from minis2s.data.pairs import Pair
 from minis2s.data.splitting import Key, Split, split_pairs
 from minis2s.tasks.sequence import SequenceSettings, SequenceTask
 from minis2s.tasks.settings import setting
@@ -25,23 +24,17 @@ RECIPE: dict[str, Any] = {
 }
 
 
-def the_date(pair: Pair) -> str:
-    """The date itself, however it is written."""
-    return pair.target
-
-
 @dataclass(frozen=True)
 class DatesSettings(SequenceSettings):
-    """Adds what the dates are turned into."""
+    """Adds the direction."""
 
-    to: str = setting("iso", "what to write: ISO 8601, or a date in the language asked for", choices=dates.TARGETS)
+    to: str = setting("iso", "write ISO 8601, or another of the languages", choices=dates.TARGETS)
 
 
 class Dates(SequenceTask):
     """See the module."""
 
     name: ClassVar[str] = "dates"
-    key: ClassVar[Key] = staticmethod(the_date)
     summary: ClassVar[str] = "dates in 15 languages to ISO: 'mercredi 5 mars 2014' to '2014-03-05', by character"
     settings_type: ClassVar[type[SequenceSettings]] = DatesSettings
 
@@ -49,10 +42,10 @@ class Dates(SequenceTask):
         """One recipe."""
         return RECIPE
 
-    def generate(self, settings: Any) -> Split:
+    def generate(self, settings: Any) -> tuple[Split, Key]:
         """Split by the date, so that a held-out date occurs in training in no language."""
-        pairs = dates.generate() if settings.limit is None else dates.generate(settings.limit)
-        return split_pairs(pairs, settings.validation, settings.test, self.key)
+        pairs = dates.generate(settings.limit or dates.STANDARD_COUNT, to=settings.to)
+        return split_pairs(pairs, settings.validation, settings.test, pairs.__getitem__), pairs.__getitem__
 
 
 TASK = Dates()

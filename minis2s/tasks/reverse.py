@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from minis2s.data import reverse
-from minis2s.data.splitting import Split, split_pairs
+from minis2s.data.splitting import Key, Split, source_key, split_pairs
 from minis2s.tasks.sequence import SequenceTask
 
 TRAINING_LENGTH = 25
@@ -35,15 +35,15 @@ class Reverse(SequenceTask):
         """One recipe."""
         return RECIPE
 
-    def generate(self, settings: Any) -> Split:
+    def generate(self, settings: Any) -> tuple[Split, Key]:
         """Sequences longer than `TRAINING_LENGTH` are for the test alone."""
-        pairs = reverse.generate() if settings.limit is None else reverse.generate(settings.limit)
+        pairs = reverse.generate(settings.limit or reverse.STANDARD_COUNT)
         train, validation, test = split_pairs(pairs, settings.validation, settings.test)
 
         def short(part: list) -> list:
             return [pair for pair in part if len(pair.source.split()) <= TRAINING_LENGTH]
 
-        return Split(short(train), short(validation), test)
+        return Split(short(train), short(validation), test), source_key
 
 
 TASK = Reverse()

@@ -106,8 +106,6 @@ class SequenceTask:
         The validation metric that decides which epoch is best.
     settings_type : type
         Its settings; a task may have more than all have.
-    key : function
-        What no two parts of its data may share; for a user's own pairs it is the source.
     """
 
     name: ClassVar[str]
@@ -115,14 +113,13 @@ class SequenceTask:
     watch: ClassVar[str] = "exact"
     higher_is_better: ClassVar[bool] = True
     settings_type: ClassVar[type[SequenceSettings]] = SequenceSettings
-    key: ClassVar[Key] = staticmethod(source_key)
 
     def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
         """The defaults of this task that differ from the general ones, given what the user chose."""
         raise NotImplementedError
 
-    def generate(self, settings: Any) -> Split:
-        """The task's own data."""
+    def generate(self, settings: Any) -> tuple[Split, Key]:
+        """The task's own data, and what no two parts of it may share."""
         raise NotImplementedError
 
     def settings(self, changes: Mapping[str, Any]) -> SequenceSettings:
@@ -145,10 +142,13 @@ class SequenceTask:
 
         Raises
         ------
-        DataError
-            If there are too few pairs.
+        DataError, ConfigError
+            If there are too few pairs, or more are asked for than there can be.
         """
-        split, key = (own_pairs(settings), source_key) if settings.data else (self.generate(settings), self.key)
+        try:
+            split, key = own_pairs(settings) if settings.data else self.generate(settings)
+        except ValueError as error:
+            raise ConfigError(f"limit = {settings.limit} does not fit: {error}") from error
         for part in ("train", "validation", "test"):
             if not getattr(split, part):
                 raise DataError(
@@ -163,12 +163,12 @@ class SequenceTask:
         return split
 
 
-def own_pairs(settings: SequenceSettings) -> Split:
+def own_pairs(settings: SequenceSettings) -> tuple[Split, Key]:
     """The user's file, split by a stable hash of the source."""
     pairs = read_pairs(settings.data or "", settings.bad_lines, settings.swap)
     if settings.limit is not None:
         pairs = pairs[: settings.limit]
-    return split_pairs(pairs, settings.validation, settings.test)
+    return split_pairs(pairs, settings.validation, settings.test), source_key
 
 
 def read_pairs(path: str, bad_lines: str = "skip", swap: bool = False) -> list[Pair]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from minis2s.data import phrases
-from minis2s.data.splitting import Split, split_pairs
+from minis2s.data.splitting import Key, Split, source_key, split_pairs
 from minis2s.tasks.sequence import SequenceSettings, SequenceTask
 from minis2s.tasks.settings import setting
 
@@ -58,10 +58,10 @@ class Translation(SequenceTask):
         """Real sentences want a larger, regularised model."""
         return OWN_PAIRS if changes.get("data") else PHRASES
 
-    def generate(self, settings: Any) -> Split:
+    def generate(self, settings: Any) -> tuple[Split, Key]:
         """The phrases; held-out sentences are unseen combinations of known words."""
         pairs = phrases.generate(settings.language, settings.limit)
-        return split_pairs(pairs, settings.validation, settings.test)
+        return split_pairs(pairs, settings.validation, settings.test), source_key
 
 
 TASK = Translation()
