@@ -32,16 +32,19 @@ class ParameterBuffer:
 
     def __init__(self, parameters: Iterable[Parameter], device: str = "cpu", dtype: Any = None):
         self.parameters = list(parameters)
-        host = [to_numpy(p.data) for p in self.parameters]
-        dtype = dtype or (host[0].dtype if host else np.float32)
-        flat = np.concatenate([a.reshape(-1) for a in host]) if host else np.empty(0)
-        self.data = to_device(flat.astype(dtype), device)
-        self.grad = get_xp(self.data).zeros_like(self.data)
+        self.data = self._flatten([p.data for p in self.parameters], device, dtype)
+        self.grad = self._flatten([p.grad for p in self.parameters], device, dtype)
         start = 0
         for p in self.parameters:
             stop = start + p.data.size
             p.data, p.grad = (flat[start:stop].reshape(p.shape) for flat in (self.data, self.grad))
             start = stop
+
+    @staticmethod
+    def _flatten(arrays: list[Array], device: str, dtype: Any) -> Array:
+        host = [to_numpy(a) for a in arrays]
+        flat = np.concatenate([a.reshape(-1) for a in host]) if host else np.empty(0, np.float32)
+        return to_device(flat.astype(dtype or flat.dtype), device)
 
 
 class Module:
@@ -107,7 +110,8 @@ class Module:
     @property
     def device(self) -> str:
         """`cpu` or `cuda`: where the parameters are."""
-        return "cpu" if isinstance(self.buffer.data, np.ndarray) else "cuda"
+        first = next(self.parameters(), None)
+        return "cpu" if first is None or isinstance(first.data, np.ndarray) else "cuda"
 
     # ------------------------------------------------------------------------------------------------ what it does
 
