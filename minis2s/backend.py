@@ -48,6 +48,11 @@ def load_cupy() -> ModuleType:
     return cupy
 
 
+def _first_line(error: Exception) -> str:
+    """What an error says first; its name if it says nothing."""
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
 def _require_gpu() -> None:
     """Make sure of a GPU by one small computation; CuPy imports happily without one."""
     cupy = load_cupy()
@@ -56,9 +61,8 @@ def _require_gpu() -> None:
         if count:
             (cupy.arange(3, dtype=np.float32) + 1).sum().item()
     except Exception as error:
-        cause = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise DeviceError(
-            f"device 'cuda' is not usable: {cause}; check the driver with `nvidia-smi`, or use --device cpu"
+            f"device 'cuda' is not usable: {_first_line(error)}; check the driver with `nvidia-smi`, or use --device cpu"
         ) from error
     if not count:
         raise DeviceError("device 'cuda' found no GPU; check `nvidia-smi`, CUDA_VISIBLE_DEVICES, or use --device cpu")
@@ -102,7 +106,7 @@ def use_device(name: str | None = None) -> Iterator[str]:
         if type(error).__name__ != "OutOfMemoryError":
             raise
         raise DeviceError(
-            f"the GPU is out of memory ({str(error).splitlines()[0]}); "
+            f"the GPU is out of memory ({_first_line(error)}); "
             "use a smaller --set batch_size=... or hidden=..., or --device cpu"
         ) from error
     finally:
