@@ -1,0 +1,202 @@
+import json
+import logging
+
+import numpy as np
+import pytest
+
+from minis2s.cli import main
+from minis2s.data.pairs import Pair, read_tsv
+from minis2s.data.splitting import Split
+from minis2s.errors import ConfigError, DataError
+from minis2s.tasks import TASKS, load_task
+from minis2s.tasks.report import dumps, format_samples, interesting
+from minis2s.tasks.sequence import (
+    EpochBatches,
+    SequenceTraining,
+    make_corpus,
+    make_schedule,
+    make_side,
+    make_tokenizer,
+    write_pairs,
+)
+from minis2s.tasks.translator import Side, Translation, Translator
+from minis2s.training import RunDirectory
+
+TINY = ["epochs=1", "hidden=4", "embedding=4", "limit=400", "validation_examples=20"]
+VARIANTS = {
+    "translation": [],
+    "translation zh": ["language=zh"],
+    "dates": [],
+    "dates to languages": ["to=languages"],
+    "addition": [],
+    "reverse": [],
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_task_goes_from_data_to_report(variant, tmp_path, capsys):
+    task = variant.split()[0]
+    sets = [f"--set={change}" for change in [*TINY, *VARIANTS[variant]]]
+    assert main(["train", task, "--output", str(tmp_path / "run"), *sets]) == 0
+    result = capsys.readouterr()
+    assert "no held-out source occurs in training" in result.err
+    scores = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    pairs = read_tsv(tmp_path / "run" / "test.tsv")
+    assert scores["examples"] == len(pairs) > 5
+    assert ("tok:zh" in scores["signature"]) == (variant == "translation zh")
+    assert main(["translate", str(tmp_path / "run"), pairs[0].source]) == 0
+    assert "does not know" not in capsys.readouterr().err or task != "addition"
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_recipes_fit_and_each_epoch_has_its_own_order(name):
+    task = load_task(name)
+    settings = task.settings({"limit": 300})
+    split = task.split(settings)
+    training = _training(task, settings, split)
+    first, again, second = training.batches(0), training.batches(0), training.batches(1)
+    assert [list(a) for a in first.chosen] == [list(b) for b in again.chosen]
+    assert [list(a) for a in first.chosen] != [list(b) for b in second.chosen]
+    assert sorted(np.concatenate(first.chosen)) == list(range(len(training.corpus.sources)))
+    assert make_schedule(settings, 10)(0) > 0
+
+
+def _training(task, settings, split):
+    from minis2s.tasks.sequence import _translator, model_config
+
+    sides = tuple(
+        make_side(name, [getattr(pair, name) for pair in split.train], settings) for name in ("source", "target")
+    )
+    corpus = make_corpus(split, sides, settings.max_length)
+    config = model_config(settings, *(len(side.vocabulary) for side in sides))
+    return SequenceTraining(task, settings, corpus, _translator(settings, corpus, config, "cpu"))
+
+
+def test_reverse_is_tested_with_longer_sequences_than_it_is_trained_with():
+    task = load_task("reverse")
+    split = task.split(task.settings({"limit": 1000}))
+    longest = [max(len(pair.source.split()) for pair in part) for part in split]
+    assert longest == [25, 25, 30]
+
+
+def test_a_date_is_in_one_part_in_whatever_language():
+    task = load_task("dates")
+    split = task.split(task.settings({"limit": 3000}))
+    train, *held_out = ({pair.target for pair in part} for part in split)
+    assert all(held_out)
+    assert not any(train & part for part in held_out)
+
+
+def test_a_leak_is_told(caplog, monkeypatch):
+    task = load_task("addition")
+    pairs = [Pair(f"{a}+1", str(a + 1)) for a in range(20)]
+    monkeypatch.setattr(
+        type(task), "generate", lambda self, settings: (Split(pairs, pairs[:2], pairs[:3]), lambda p: p.source)
+    )
+    with caplog.at_level(logging.INFO):
+        task.split(task.settings({}))
+    assert "3 held-out sources occur" in caplog.text
+
+
+def test_more_examples_than_there_are():
+    task = load_task("addition")
+    with pytest.raises(ConfigError, match="limit = 9999999 does not fit"):
+        task.split(task.settings({"limit": 9_999_999}))
+
+
+def test_own_pairs_have_their_own_recipe():
+    task = load_task("translation")
+    assert task.settings({}) != task.settings({"data": "x.tsv"})
+    assert task.settings({"data": "x.tsv", "hidden": 7}).hidden == 7
+    assert task.settings({"data": "none"}) == task.settings({})
+
+
+def test_pairs_are_written_as_they_are_read(tmp_path):
+    pairs = [Pair("l'été « déjà » ?", "夏天"), Pair("1+2", "3"), Pair('"quoted"', "a  b")]
+    write_pairs(tmp_path / "p.tsv", pairs)
+    assert read_tsv(tmp_path / "p.tsv", "refuse") == pairs
+
+
+def test_the_tokenizer_follows_the_text():
+    assert make_tokenizer("auto", ["Je suis là."], None).tokenize("Je suis") == ["Je", "suis"]
+    assert make_tokenizer("auto", ["我在这儿。"], None).tokenize("我在") == ["我", "在"]
+
+
+def test_long_pairs_are_left_out_and_told(caplog):
+    task = load_task("translation")
+    settings = task.settings({"max_length": 4})
+    short, long = Pair("a b", "c d"), Pair("a b c d e", "c")
+    split = Split([short] * 3 + [long], [short, long], [short])
+    sides = tuple(make_side(name, [getattr(p, name) for p in split.train], settings) for name in ("source", "target"))
+    with caplog.at_level(logging.INFO):
+        corpus = make_corpus(split, sides, 4)
+    assert "2 pairs are empty or longer than max_length = 4" in caplog.text
+    assert (len(corpus.sources), len(corpus.validation), len(corpus.test)) == (3, 1, 1)
+    with pytest.raises(DataError, match="max_length = 1"):
+        make_corpus(split, sides, 1)
+
+
+def test_byte_pairs(tmp_path, capsys):
+    lines = "".join(f"the {a} {b} sees\tle {b} {a} voit\n" for a in "abcdefgh" for b in "ijklmnop")
+    (tmp_path / "p.tsv").write_text(lines, encoding="utf-8")
+    sets = ["source_tokenizer=bpe", "target_tokenizer=bpe", "vocabulary=40", "test=0.2", "validation=0.2", *TINY]
+    words = [f"--set={change}" for change in sets]
+    paths = ["--data", str(tmp_path / "p.tsv"), "--output", str(tmp_path / "run")]
+    assert main(["train", "translation", *paths, *words]) == 0
+    before = json.loads((tmp_path / "run" / "metrics.json").read_text(encoding="utf-8"))
+    capsys.readouterr()
+    assert main(["evaluate", str(tmp_path / "run"), "--json", "--beam", "4"]) == 0
+    assert json.loads(capsys.readouterr().out)["bleu"] == pytest.approx(before["bleu"])
+    translator = Translator.load(RunDirectory(tmp_path / "run"))
+    for side, text in ((translator.source, "the a i sees"), (translator.target, "le i a voit")):
+        assert isinstance(side, Side)
+        assert len(side.vocabulary) <= 40
+        assert side.decode(side.encode(text)) == text
+
+
+def test_a_reversed_source_has_its_attention_turned_back(tmp_path):
+    """The column of a token is the token's, in whichever order the encoder read."""
+    task = load_task("reverse")
+    settings = task.settings(
+        {"limit": 300, "reverse_source": True, "bidirectional": False, "hidden": 4, "score": "dot"}
+    )
+    translator = _training(task, settings, task.split(settings)).translator
+    translator.model.eval()
+    from minis2s.data.batching import collate
+
+    text = "1 2 3 4"
+    ((answer,),) = translator.translate([text])
+    batch = collate([translator.encode(text)], [[]], [0])
+    (memory, carry), _ = translator.model.encode(batch.source, batch.source_mask)
+    _, _, weights = translator.model.step(batch.target_in[0], carry, memory)
+    np.testing.assert_allclose(answer.attention[0], weights[0, ::-1], rtol=1e-5)
+
+
+def test_samples_show_what_is_right_and_what_was_expected():
+    pairs = [Pair("a", "A"), Pair("b", "B")]
+    answers = [Translation("A", 0.0, ["A"], ["a"], None), Translation("X", 0.0, ["X"], ["b"], None)]
+    assert format_samples(pairs, answers) == "  a\n= A\n\n  b\n~ X\n  expected: B"
+
+
+def test_the_maps_show_right_answers_in_which_words_move():
+    def answer(text, order):
+        return Translation(text, 0.0, list("abc"), list("xyz"), np.eye(4)[order])
+
+    pairs = [Pair("x y z", "good")] * 4
+    straight, moved, wrong = answer("good", [0, 1, 2, 3]), answer("good", [2, 1, 0, 3]), answer("bad", [3, 2, 1, 0])
+    chosen = interesting(pairs, [wrong, straight, moved, straight], count=2)
+    assert chosen[0] is moved
+    assert chosen[1] is straight
+
+
+def test_json_is_strict():
+    assert dumps({"a": float("nan"), "b": [float("inf"), 1.5]}) == '{"a": null, "b": [null, 1.5]}'
+
+
+def test_batches_are_put_together_when_asked_for():
+    task = load_task("addition")
+    settings = task.settings({"limit": 200, "batch_size": 16})
+    batches = _training(task, settings, task.split(settings)).batches(3)
+    assert isinstance(batches, EpochBatches)
+    assert batches[0].source.shape[1] == batches[0].target_out.shape[1] == 16
+    np.testing.assert_array_equal(batches[0].indices, batches.chosen[0])
