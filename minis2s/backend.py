@@ -11,11 +11,15 @@ Data crosses between host and device in :func:`to_device`, :func:`to_numpy` and 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from itertools import pairwise
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +27,8 @@ from minis2s.errors import DeviceError
 
 Array = Any
 """A `numpy.ndarray` or a `cupy.ndarray`: which of the two, only :func:`get_xp` asks."""
+
+T = TypeVar("T")
 
 DEVICES = ("cpu", "cuda", "auto")
 _current_device: ContextVar[str] = ContextVar("minis2s_device", default="cpu")
@@ -62,7 +68,8 @@ def _require_gpu() -> None:
             (cupy.arange(3, dtype=np.float32) + 1).sum().item()
     except Exception as error:
         raise DeviceError(
-            f"device 'cuda' is not usable: {_first_line(error)}; check the driver with `nvidia-smi`, or use --device cpu"
+            f"device 'cuda' is not usable: {_first_line(error)}; "
+            "check the driver with `nvidia-smi`, or use --device cpu"
         ) from error
     if not count:
         raise DeviceError("device 'cuda' found no GPU; check `nvidia-smi`, CUDA_VISIBLE_DEVICES, or use --device cpu")
@@ -206,3 +213,66 @@ def rows_without_padding(mask: Array | None, count: int) -> list[bool]:
     if isinstance(mask, np.ndarray):
         return mask.all(axis=1).tolist()
     return [False] * count
+
+
+# --------------------------------------------------------------------------------------------- all cores of the host
+
+
+PAYS = 1 << 12
+"""Numbers in an array from which on a second thread is worth waking."""
+
+
+@cache
+def _blas() -> Any:
+    """The handle on NumPy's matrix library."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@cache
+def _pool() -> ThreadPoolExecutor | None:
+    """A thread for every core but the caller's; None where there is one core, or no threads (Pyodide)."""
+    others = (os.cpu_count() or 1) - 1
+    return ThreadPoolExecutor(others, "minis2s") if others and sys.platform != "emscripten" else None
+
+
+def in_blocks(work: Callable[[slice], object], count: int, block: int, like: Array) -> None:
+    """Call `work(rows)` for slices that together cover range(count).
+
+    For elementwise work on large host arrays: blocks of `block` rows stay in the cache from one operation to the next,
+    and the cores share them, because NumPy lets go of the interpreter inside its loops. A device gets one slice with
+    everything: it wants few and large launches.
+    """
+    if not isinstance(like, np.ndarray) or count <= block:
+        work(slice(0, count))
+        return
+
+    def run(first: int, last: int) -> None:
+        for start in range(first, last, block):
+            work(slice(start, min(start + block, last)))
+
+    pool = _pool()
+    if pool is None:
+        run(0, count)
+        return
+    shares = np.linspace(0, count, (os.cpu_count() or 1) + 1).astype(int).tolist()
+    others = [pool.submit(run, first, last) for first, last in pairwise(shares[1:])]
+    run(0, shares[1])
+    for other in others:
+        other.result()
+
+
+def side_by_side(first: Callable[[], T], second: Callable[[], T], like: Array) -> tuple[T, T]:
+    """Results of two computations that know nothing of each other, such as the two directions of a recurrent net.
+
+    On the host, and where `like`, an array such as each step handles, is large enough to pay for it, each gets a core
+    of its own: its matrix products run on that core alone meanwhile, which beats sharing every small one.
+    """
+    pool = _pool() if isinstance(like, np.ndarray) and like.size >= PAYS else None
+    if pool is None:
+        return first(), second()
+    with _blas().limit(limits=1, user_api="blas"):
+        other = pool.submit(second)
+        mine = first()
+        return mine, other.result()

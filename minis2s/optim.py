@@ -6,16 +6,16 @@ block by block, so that a block stays in the cache for all the operations of its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from math import cos, pi, sqrt
 from typing import Any, ClassVar
 
 import numpy as np
 
-from minis2s.backend import Array, get_xp, to_device, to_numpy
+from minis2s.backend import Array, get_xp, in_blocks, to_device, to_numpy
 from minis2s.nn.module import ParameterBuffer
 
-BLOCK = 1 << 15
+BLOCK = 1 << 17
 """Numbers in a block: small enough that the arrays of an update stay in the cache, large enough to hide the calls."""
 
 
@@ -38,14 +38,13 @@ class Optimizer:
     def step(self) -> None:
         """Change the parameters once, by the gradients in the buffer."""
         self.steps += 1
-        xp = get_xp(self.buffer.data)
         arrays = (self.buffer.data, self.buffer.grad, *self.state.values())
-        size = self.buffer.data.size
-        block = BLOCK if xp is np else max(size, 1)  # a device wants few large launches
-        scratch = xp.empty(min(block, size), dtype=self.buffer.data.dtype)
-        for start in range(0, size, block):
-            p, g, *state = (a[start : start + block] for a in arrays)
-            self.update(p, g, scratch[: p.size], *state)
+
+        def update_block(rows: slice) -> None:
+            p, g, *state = (a[rows] for a in arrays)
+            self.update(p, g, get_xp(p).empty_like(p), *state)
+
+        in_blocks(update_block, self.buffer.data.size, BLOCK, like=self.buffer.data)
 
     def update(self, p: Array, g: Array, scratch: Array, *state: Array) -> None:
         """Change one block of parameters in place."""
@@ -219,12 +218,6 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 # --------------------------------------------------------------------------------------------------- clipping
 
 
-def _blocks(x: Array) -> Iterator[Array]:
-    """Pieces that fit the cache, on the host; the whole on a device."""
-    block = BLOCK if isinstance(x, np.ndarray) else max(x.size, 1)
-    return (x[start : start + block] for start in range(0, x.size, block))
-
-
 def clip_global_norm(buffer: ParameterBuffer, max_norm: float) -> Array:
     """Scale all gradients so that their common norm is at most `max_norm` (Pascanu, Mikolov & Bengio 2013).
 
@@ -237,8 +230,7 @@ def clip_global_norm(buffer: ParameterBuffer, max_norm: float) -> Array:
     scale = max_norm / xp.maximum(norm, max_norm)
     if xp is np and scale == 1:
         return norm
-    for g in _blocks(grad):
-        g *= scale
+    grad *= scale
     return norm
 
 

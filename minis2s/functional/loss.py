@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from minis2s.backend import Array, get_xp
+from minis2s.backend import Array, get_xp, in_blocks
 from minis2s.functional.activation import Backward
+
+BLOCK = 1 << 18
+"""Logits in a block of rows: what stays in a core's cache from the maximum to the division."""
 
 
 def cross_entropy(
@@ -32,29 +35,38 @@ def cross_entropy(
     """
     xp = get_xp(logits)
     V = logits.shape[-1]
-    rows = logits.reshape(-1, V)  # (M', V), padding included
-    ids = target.reshape(-1)
-    index = xp.arange(len(rows))
+    rows, ids = logits.reshape(-1, V), target.reshape(-1)  # (R, V), (R,): padding included
     real = xp.ones(len(rows), dtype=logits.dtype) if mask is None else mask.reshape(-1).astype(logits.dtype)
     count = real.sum()
     divisor = xp.maximum(count, 1)
+    p, nll = xp.empty_like(rows), xp.empty_like(real)  # (R, V), (R,)
+    index = xp.arange(len(rows))
+    block = max(BLOCK // V, 1)
 
-    largest = rows.max(axis=1, keepdims=True)  # (M', 1)
-    exps = rows - largest
-    xp.exp(exps, out=exps)
-    total = exps.sum(axis=1)  # (M',)
-    log_total = xp.log(total) + largest[:, 0]
-    nll = log_total - (1 - label_smoothing) * rows[index, ids]
-    if label_smoothing:
-        nll -= label_smoothing * rows.mean(axis=1)
-    loss = (xp.where(real > 0, nll, 0)).sum() / divisor
+    def forward_block(r: slice) -> None:
+        largest = rows[r].max(axis=1, keepdims=True)
+        xp.subtract(rows[r], largest, out=p[r])
+        xp.exp(p[r], out=p[r])
+        total = p[r].sum(axis=1, keepdims=True)
+        p[r] *= 1 / total
+        nll[r] = (xp.log(total) + largest)[:, 0] - (1 - label_smoothing) * rows[index[r], ids[r]]
+        if label_smoothing:
+            nll[r] -= label_smoothing * rows[r].mean(axis=1)
+
+    in_blocks(forward_block, len(rows), block, like=logits)
+    loss = xp.where(real > 0, nll, 0).sum() / divisor
 
     def backward(dloss: Array | float = 1.0, dcount: None = None) -> tuple[Array, None, None]:
-        scale = real * (dloss / divisor)  # (M',)
-        dlogits = exps * (scale / total)[:, None]
-        if label_smoothing:
-            dlogits -= (label_smoothing / V) * scale[:, None]
-        dlogits[index, ids] -= (1 - label_smoothing) * scale
+        scale = real * (dloss / divisor)  # (R,)
+        dlogits = xp.empty_like(p)
+
+        def backward_block(r: slice) -> None:
+            xp.multiply(p[r], scale[r, None], out=dlogits[r])
+            if label_smoothing:
+                dlogits[r] -= (label_smoothing / V) * scale[r, None]
+            dlogits[index[r], ids[r]] -= (1 - label_smoothing) * scale[r]
+
+        in_blocks(backward_block, len(rows), block, like=logits)
         return dlogits.reshape(logits.shape), None, None
 
     return (loss, count), backward

@@ -10,7 +10,7 @@ from minis2s.functional.masking import time_steps, zero_padding
 def lstm_step(
     x: Array, h: Array, c: Array, weight_ih: Array, weight_hh: Array, bias_ih: Array, bias_hh: Array
 ) -> tuple[tuple[Array, Array], Backward]:
-    """One step of a long short-term memory (Hochreiter & Schmidhuber 1997, Gers et al. 2000), gates in the order i f g o.
+    """One step of a long short-term memory (Hochreiter & Schmidhuber 1997; Gers et al. 2000), gates in order i f g o.
 
         z = W_ih x + b_ih + W_hh h + b_hh,   i, f, o = sigma(z_i, z_f, z_o),   g = tanh(z_g)    (1)
         c' = f * c + i * g                                                                     (2)
@@ -85,8 +85,8 @@ def lstm(
         logistic(z[t, :, : 2 * H], out=z[t, :, : 2 * H])  # i and f, neighbours
         xp.tanh(g[t], out=g[t])
         logistic(o[t], out=o[t])
-        xp.multiply(f[t], c_prev[t], out=c[t])
-        c[t] += i[t] * g[t]
+        xp.multiply(i[t], g[t], out=c[t])
+        c[t] += f[t] * c_prev[t]
         xp.tanh(c[t], out=tanh_c[t])
         xp.multiply(o[t], tanh_c[t], out=h[t])
         if not full[t]:
@@ -105,8 +105,7 @@ def lstm(
         dz_f *= c_prev
         dz_g *= i
         dz_o *= tanh_c
-        dz = zero_padding(dz, mask)
-        dz_ifg, dz_o = dz[:, :, : 3 * H].reshape(T, N, 3, H), dz[:, :, 3 * H :]
+        dz_ifg = dz[:, :, : 3 * H].reshape(T, N, 3, H)
         slope_c = tanh_c * tanh_c
         xp.subtract(1, slope_c, out=slope_c)
         slope_c *= o  # dh'/dc' of (3)
@@ -117,11 +116,13 @@ def lstm(
             dc_next += dc
             dz_ifg[t] *= dc_next[:, None]
             dz_o[t] *= dh
-            dh_prev, dc_prev = dz[t] @ weight_hh, dc_next * f[t]
-            if not full[t]:  # padding passes both on untouched
+            dc_next *= f[t]
+            if full[t]:
+                dh, dc = dz[t] @ weight_hh, dc_next
+            else:  # padding passes both on untouched
                 real = mask[t, :, None]
-                dh_prev, dc_prev = xp.where(real, dh_prev, dh), xp.where(real, dc_prev, dc)
-            dh, dc = dh_prev, dc_prev
+                dz[t] *= real
+                dh, dc = xp.where(real, dz[t] @ weight_hh, dh), xp.where(real, dc_next, dc)
         dz_rows = dz.reshape(-1, 4 * H)  # all steps' weight gradients at once
         dbias = dz_rows.sum(axis=0)
         dx = (dz_rows @ weight_ih).reshape(T, N, D)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from math import sqrt
 from typing import Any, ClassVar
 
 import numpy as np
 
 from minis2s import functional as F
-from minis2s.backend import Array, get_xp
+from minis2s.backend import Array, get_xp, side_by_side
 from minis2s.functional.activation import Backward
 from minis2s.nn.layers import Dropout
 from minis2s.nn.module import Module, Parameter, uniform
@@ -110,33 +111,45 @@ class Recurrent(Module):
     def _layer(
         self, layer: int, x: Array, initial: tuple, final: tuple, mask: Array | None
     ) -> tuple[Array, Callable[[Array, tuple, tuple], Array]]:
-        """Run one layer, in each direction; write its share of the final state, later of the initial state's gradient."""
-        H, xp = self.hidden_size, get_xp(x)
-        outputs, backwards = [], []
+        """Run one layer in each direction; write its rows of the final state, later of the initial state's gradient."""
+        H, runs = self.hidden_size, []
         for direction, suffix in enumerate(self._suffixes(layer)):
-            k = layer * self.directions + direction
-            weights = self._weights(suffix)
-            (y, *last), function_backward = type(self).function(
-                x, *(s[k] for s in initial), *(w.data for w in weights), mask, reverse=direction == 1
-            )
-            for s, value in zip(final, last, strict=True):
-                s[k] = value
-            outputs.append(y)
-            backwards.append((k, weights, function_backward))
+            runs.append(partial(self._direction, x, layer * self.directions + direction, suffix, initial, final, mask))
+        if self.directions == 1:
+            return runs[0]()
+        (forward_y, forward_backward), (reverse_y, reverse_backward) = side_by_side(*runs, like=initial[0][0])
 
         def backward(dy: Array, dfinal: tuple, dinitial: tuple) -> Array:
-            dx = None
-            for direction, (k, weights, function_backward) in enumerate(backwards):
-                dy_own = dy[:, :, direction * H : (direction + 1) * H]
-                dx_own, *rest = function_backward(dy_own, *(s[k] for s in dfinal))
-                for s, value in zip(dinitial, rest[: self.states], strict=True):
-                    s[k] = value
-                for w, dweight in zip(weights, rest[self.states : -1], strict=True):
-                    w.grad += dweight
-                dx = dx_own if dx is None else xp.add(dx, dx_own, out=dx)
+            dx, dx_reverse = side_by_side(
+                lambda: forward_backward(dy[:, :, :H], dfinal, dinitial),
+                lambda: reverse_backward(dy[:, :, H:], dfinal, dinitial),
+                like=dfinal[0][0],
+            )
+            dx += dx_reverse
             return dx
 
-        return outputs[0] if self.directions == 1 else xp.concatenate(outputs, axis=2), backward
+        return get_xp(x).concatenate([forward_y, reverse_y], axis=2), backward
+
+    def _direction(
+        self, x: Array, k: int, suffix: str, initial: tuple, final: tuple, mask: Array | None
+    ) -> tuple[Array, Callable[[Array, tuple, tuple], Array]]:
+        """Run one direction of one layer: row k of the states."""
+        weights = self._weights(suffix)
+        (y, *last), function_backward = type(self).function(
+            x, *(s[k] for s in initial), *(w.data for w in weights), mask, reverse=suffix.endswith("reverse")
+        )
+        for s, value in zip(final, last, strict=True):
+            s[k] = value
+
+        def backward(dy: Array, dfinal: tuple, dinitial: tuple) -> Array:
+            dx, *rest = function_backward(dy, *(s[k] for s in dfinal))
+            for s, value in zip(dinitial, rest[: self.states], strict=True):
+                s[k] = value
+            for w, dweight in zip(weights, rest[self.states : -1], strict=True):
+                w.grad += dweight
+            return dx
+
+        return y, backward
 
     def _as_tuple(self, state: State, like: Array) -> tuple[Array, ...]:
         if state is not None:
