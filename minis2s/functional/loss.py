@@ -75,6 +75,8 @@ def cross_entropy(
 def token_losses(logits: Array, target: Array) -> Array:
     """Negative log-likelihood of each target token, in nats, without a backward.
 
+        loss_n = log sum_v exp(logits_nv) - logits_n[target_n]
+
     logits (..., V), target (...) -> (...)
     """
     xp = get_xp(logits)
