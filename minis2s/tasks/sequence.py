@@ -7,6 +7,7 @@ import itertools
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -242,7 +243,7 @@ class Corpus:
     test: list[Pair]
     digest: str
 
-    @property
+    @cached_property
     def lengths(self) -> np.ndarray:
         """(n, 2): source and target lengths of the training pairs."""
         return np.array([(len(s), len(t)) for s, t in zip(self.sources, self.targets, strict=True)])
@@ -359,12 +360,11 @@ class SequenceTraining:
         self.settings, self.corpus, self.translator = settings, corpus, translator
         self.model, self.rng = translator.model, translator.model.rng
         self.sampling = ScheduledSampling(settings.sampling, settings.sampling_k, settings.sampling_final)
-        self._lengths = corpus.lengths
 
     def batches(self, epoch: int) -> EpochBatches:
         """Batches of similar length, shuffled anew each epoch."""
         rng = np.random.default_rng([self.settings.seed, BATCH_STREAM, epoch])
-        return EpochBatches(self.corpus, bucket_batches(self._lengths, self.settings.batch_size, rng))
+        return EpochBatches(self.corpus, bucket_batches(self.corpus.lengths, self.settings.batch_size, rng))
 
     def loss_and_backward(self, batch: Batch, step: int) -> tuple[Array, Array]:
         """One batch, with as much teacher forcing as the step asks for."""

@@ -154,24 +154,6 @@ def test_byte_pairs(tmp_path, capsys):
         assert side.decode(side.encode(text)) == text
 
 
-def test_a_reversed_source_has_its_attention_turned_back(tmp_path):
-    """The column of a token is the token's, in whichever order the encoder read."""
-    task = load_task("reverse")
-    settings = task.settings(
-        {"limit": 300, "reverse_source": True, "bidirectional": False, "hidden": 4, "score": "dot"}
-    )
-    translator = _training(task, settings, task.split(settings)).translator
-    translator.model.eval()
-    from minis2s.data.batching import collate
-
-    text = "1 2 3 4"
-    ((answer,),) = translator.translate([text])
-    batch = collate([translator.encode(text)], [[]], [0])
-    (memory, carry), _ = translator.model.encode(batch.source, batch.source_mask)
-    _, _, weights = translator.model.step(batch.target_in[0], carry, memory)
-    np.testing.assert_allclose(answer.attention[0], weights[0, ::-1], rtol=1e-5)
-
-
 def test_samples_show_what_is_right_and_what_was_expected():
     pairs = [Pair("a", "A"), Pair("b", "B")]
     answers = [Translation("A", 0.0, ["A"], ["a"], None), Translation("X", 0.0, ["X"], ["b"], None)]
