@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from itertools import pairwise
+from threading import current_thread
 from types import ModuleType
 from typing import Any, TypeVar
 
@@ -237,6 +238,11 @@ def _pool() -> ThreadPoolExecutor | None:
     return ThreadPoolExecutor(others, "minis2s") if others and sys.platform != "emscripten" else None
 
 
+def _helpers() -> ThreadPoolExecutor | None:
+    """The pool for a caller outside it. One of its own threads gets None: waiting for itself it would wait for ever."""
+    return None if current_thread().name.startswith("minis2s") else _pool()
+
+
 def in_blocks(work: Callable[[slice], object], count: int, block: int, like: Array) -> None:
     """Call `work(rows)` for slices that together cover range(count).
 
@@ -252,7 +258,7 @@ def in_blocks(work: Callable[[slice], object], count: int, block: int, like: Arr
         for start in range(first, last, block):
             work(slice(start, min(start + block, last)))
 
-    pool = _pool()
+    pool = _helpers()
     if pool is None:
         run(0, count)
         return
@@ -269,7 +275,7 @@ def side_by_side(first: Callable[[], T], second: Callable[[], T], like: Array) -
     On the host, and where `like`, an array such as each step handles, is large enough to pay for it, each gets a core
     of its own: its matrix products run on that core alone meanwhile, which beats sharing every small one.
     """
-    pool = _pool() if isinstance(like, np.ndarray) and like.size >= PAYS else None
+    pool = _helpers() if isinstance(like, np.ndarray) and like.size >= PAYS else None
     if pool is None:
         return first(), second()
     with _blas().limit(limits=1, user_api="blas"):
