@@ -303,3 +303,38 @@ def test_a_device_gets_everything_in_one_slice(fake_device):
     slices = []
     backend.in_blocks(slices.append, 1000, 8, like=fake_device.put(np.zeros(1)))
     assert slices == [slice(0, 1000)]
+
+
+LARGE = np.zeros(1 << 16)
+
+
+@pytest.mark.parametrize("like", [np.zeros(1), LARGE], ids=["small", "large"])
+def test_side_by_side_gives_both_results_in_order(like):
+    assert backend.side_by_side(lambda: 1, lambda: 2, like) == (1, 2)
+
+
+@pytest.mark.parametrize("at_fault", [0, 1])
+def test_side_by_side_passes_errors_on(at_fault):
+    work = [lambda: 1, lambda: 1]
+    work[at_fault] = lambda: 1 // 0
+    with pytest.raises(ZeroDivisionError):
+        backend.side_by_side(*work, LARGE)
+
+
+def test_work_within_work_does_not_wait_for_itself():
+    seen = np.zeros(1000, dtype=int)
+
+    def work(rows):
+        seen[rows] += 1
+
+    def inner():
+        return backend.side_by_side(lambda: 1, lambda: backend.in_blocks(work, 1000, 8, like=seen), LARGE)
+
+    assert backend.side_by_side(lambda: 0, inner, LARGE) == (0, (1, None))
+    np.testing.assert_array_equal(seen, 1)
+
+
+def test_a_device_takes_one_after_the_other(fake_device):
+    order = []
+    backend.side_by_side(lambda: order.append(1), lambda: order.append(2), fake_device.put(LARGE))
+    assert order == [1, 2]
