@@ -13,7 +13,10 @@ from minis2s.gradcheck.report import RIGHT, WRONG, Gradient, Report
 
 STEP = 1e-3
 TOLERANCE = 1e-7
-"""Relative. The five-point rule errs by h^4/30 of the fifth derivative, and rounding by 1e-16/h: both far below this."""
+"""Relative. The five-point rule errs by h^4/30 of the fifth derivative, rounding by 1e-16/h: both far below this."""
+
+FLOOR = 1e-4
+"""A gradient that is smaller everywhere is held against this: its numeric value is little more than rounding."""
 
 ALL_ENTRIES, SAMPLE = 400, 60
 """Arrays of up to so many entries are compared entirely, of larger ones so many entries and one direction."""
@@ -80,7 +83,7 @@ def _compare(
         unit.flat[place] = 0
     yours = dx.reshape(-1)[places]
     # Errors are measured against the size of the whole gradient: an entry that is zero but for rounding is right.
-    scale = max(np.abs(numeric).max(initial=0), np.abs(dx).max(initial=0), 1e-12)
+    scale = max(np.abs(numeric).max(initial=0), np.abs(dx).max(initial=0), FLOOR)
     errors = np.where(np.isfinite(yours), np.abs(yours - numeric) / scale, np.inf)
     worst = int(errors.argmax()) if len(errors) else 0
     error = float(errors.max(initial=0))
