@@ -312,6 +312,24 @@ def test_ctrl_c_anywhere_is_130(run, monkeypatch):
     assert main(["translate", run, "I see a cat."]) == 130
 
 
+def test_gradcheck_of_the_library(capsys):
+    out = output(capsys, "gradcheck", "softmax", "linear").out
+    assert "linear" in out
+    assert "softmax" in out
+    assert "lstm" not in out
+
+
+def test_gradcheck_of_a_wrong_function_is_1(tmp_path, capsys):
+    source = (
+        "def linear(x, w, b):\n    return x @ w.T + b, lambda dy: (dy @ w, {dw}, dy.reshape(-1, len(b)).sum(axis=0))\n"
+    )
+    right = "dy.reshape(-1, len(b)).T @ x.reshape(-1, x.shape[-1])"
+    for dw, code in ((right, 0), (f"2 * {right}", 1)):
+        (tmp_path / "student.py").write_text(source.format(dw=dw), encoding="utf-8")
+        assert main(["gradcheck", "--file", f"{tmp_path / 'student.py'}:linear"]) == code
+        assert ("wrong" in capsys.readouterr().out) == (code == 1)
+
+
 def test_the_logger_is_left_as_it_was(capsys):
     before = list(logging.getLogger("minis2s").handlers)
     output(capsys, "tasks")

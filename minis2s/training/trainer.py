@@ -147,7 +147,8 @@ class Trainer:
         self.state = State()
         self._buffer = trainable.model.buffer
         self._session_start = time.monotonic()
-        self._saved_at = self._session_start
+        self._saved_at = self._rate_start = self._session_start
+        self._session_seconds = self._rate_count = 0.0
         self._nats: Array
         self._count: Array
         self._squares: Array
