@@ -140,6 +140,13 @@ def test_the_list_of_functions_is_whole():
     assert defined <= set(F.__all__)
 
 
+def test_every_function_has_a_gradient_check():
+    from minis2s.gradcheck.cases import cases
+
+    checked = {case.name.split(",")[0] for case in cases()}
+    assert checked == set(F.__all__) - {"token_losses"}  # which has no backward
+
+
 def test_importing_the_package_imports_nothing_slow():
     code = (
         "import sys, minis2s.models, minis2s.optim, minis2s.functional;"
