@@ -128,8 +128,8 @@ def sample(
     def draw(log_probs: Array, alive: np.ndarray) -> Array:
         p, _ = F.softmax(log_probs / temperature)
         cumulative = p.cumsum(axis=1)
-        u = rng.random(source.shape[1])[alive]  # a number for every sentence, finished or not
-        place = to_device(u.astype(np.float32), model.device) * cumulative[:, -1]
+        u = rng.random(source.shape[1], dtype=np.float32)[alive]  # a number for every sentence, finished or not
+        place = to_device(u, model.device) * cumulative[:, -1]
         return (cumulative > place[:, None]).argmax(axis=1)
 
     return _one_by_one(model, source, source_mask, max_length, draw)
