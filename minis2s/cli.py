@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from minis2s.tasks.translator import Translation, Translator
     from minis2s.training import RunDirectory, Trainer
 
+SLEEP_AT_ONCE = "10"
+"""For NumPy, before it is imported: after a matrix product its other thread spins for 2^10 cycles, not for 2^26, which
+would keep a core from the elementwise work that comes next."""
+
 logger = logging.getLogger("minis2s")
 
 RUNS = "runs"
@@ -381,6 +385,7 @@ def _positive(text: str) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, 1 if a check failed, 2 for an error, 130 after Ctrl-C."""
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", SLEEP_AT_ONCE)
     args = _parse(argv)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
