@@ -5,6 +5,7 @@ import io
 import os
 import shutil
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,8 @@ def trained(tmp_path_factory):
 def folder(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    # Pictures take most of a tiny run's time; tests/test_plots.py looks at them.
+    monkeypatch.setattr("minis2s.tasks.report.save_figure", lambda figure, path: Path(path).touch())
     return tmp_path
 
 

@@ -102,6 +102,7 @@ def test_results_go_to_stdout_and_the_rest_to_stderr(trained, tmp_path, monkeypa
 
 def test_the_same_command_twice_makes_a_second_run(trained, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("minis2s.tasks.report.save_figure", lambda figure, path: Path(path).touch())
     words = ["train", "translation", "--config", str(trained / "run" / "config.toml"), "--set", "epochs=1"]
     assert main(words) == 0
     first = (tmp_path / "runs" / "translation-1" / "best.safetensors").read_bytes()

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,8 @@ VARIANTS = {
 def train(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    # Pictures take most of a tiny run's time; tests/test_plots.py looks at them.
+    monkeypatch.setattr("minis2s.tasks.report.save_figure", lambda figure, path: Path(path).touch())
     lines = [f"{a} {b} {c}\t{c} {a} {b}\n" for a in WORDS for b in WORDS for c in WORDS if a != b]
     (tmp_path / "pairs.tsv").write_text("".join(lines[:300]), encoding="utf-8")
 
