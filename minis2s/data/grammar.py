@@ -66,8 +66,7 @@ class Derived(NamedTuple):
 class Reference:
     """``{X:...}`` in a pattern: what is said there, and which features are passed down to it."""
 
-    child: int | None  # position among the children, or None for a particle
-    particle: Entry | None
+    what: int | Entry  # a child, by its position, or a particle
     fixed: Features  # past
     all_passed: bool  # *
     if_passed: Features  # past?
@@ -142,7 +141,8 @@ def _say(tree: Tree, language: str, passed: Features) -> str:
             features |= _features(children[i], language)
         for owner in part.owners:
             features |= _owned(passed if owner is None else _features(children[owner], language))
-        said.append(_say((part.particle, ()) if part.particle else children[part.child], language, features))
+        child = (part.what, ()) if isinstance(part.what, Entry) else children[part.what]
+        said.append(_say(child, language, features))
     text = "".join(said)
     if not children:
         entry.said[language, passed] = text  # words are said again and again
@@ -285,10 +285,10 @@ class Grammar:
 
 
 def _may_say(entry: Entry, language: str, text: str) -> bool:
-    """Whether some form of an entry has all its own letters in a text (in small letters)."""
+    """Whether the longest word of some form of an entry is in a text, but for the end, which spelling may change."""
     for form in entry.forms.get(language, ()):
-        words = (word for part in form.parts or () if isinstance(part, str) for word in part.split())
-        if form.parts is not None and all(word.strip(",.?!").lower() in text for word in words):
+        words = [word for part in form.parts or () if isinstance(part, str) for word in part.split()]
+        if form.parts is not None and max(words, key=len, default="")[:-1].lower() in text:
             return True
     return False
 
@@ -492,7 +492,7 @@ class _Reader:
             entry = Entry(match[1], (one[2],), int(one[1] or 1), where=block.head.where)
             for language in self.languages:
                 entry.inherited[language] = (0,)
-                entry.forms[language] = [Form(NOTHING, (Reference(0, None, NOTHING, True, NOTHING, (), ()),))]
+                entry.forms[language] = [Form(NOTHING, (Reference(0, NOTHING, True, NOTHING, (), ()),))]
             self.entries.setdefault(match[1], []).append(entry)
 
     def _read_rule(self, block: _Block) -> None:
@@ -570,9 +570,8 @@ class _Reader:
 
     def _reference(self, text: str, language: str, line: _Line, names: dict[str, int]) -> Reference:
         name, _, passed = text.partition(":")
-        child = names.get(name)
-        particle = self.particles.get((language, name)) if child is None else None
-        if child is None and particle is None:
+        what = names.get(name, self.particles.get((language, name)))
+        if what is None:
             raise line.error(f"{{{name}}} is neither a child of this rule nor a particle of {language!r}")
         fixed, if_passed = set(), set()
         children: list[int] = []
@@ -592,9 +591,7 @@ class _Reader:
                 fixed.add(item)
             else:
                 raise line.error(f"{item!r} in {{{text}}} is neither a feature nor a child of this rule")
-        return Reference(
-            child, particle, frozenset(fixed), all_passed, frozenset(if_passed), tuple(children), tuple(owners)
-        )
+        return Reference(what, frozenset(fixed), all_passed, frozenset(if_passed), tuple(children), tuple(owners))
 
     def _check(self) -> None:
         """Every category exists and none contains itself (sentences would have no end)."""
