@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from minis2s.backend import Array, get_xp, in_blocks
 from minis2s.functional.activation import Backward
 
@@ -32,7 +34,15 @@ def cross_entropy(
     -------
     loss and count M, both 0-d, so that a batch split in two adds up: (loss_1 M_1 + loss_2 M_2) / (M_1 + M_2);
     backward(dloss=1, dcount=None) -> dlogits, None, None
+
+    Raises
+    ------
+    ValueError
+        If target or mask has another shape than logits without its last axis.
+    IndexError
+        If a target is outside [0, V), at padding too. Checked on the host only: a device would have to wait.
     """
+    _check_targets(logits, target, mask)
     xp = get_xp(logits)
     V = logits.shape[-1]
     rows, ids = logits.reshape(-1, V), target.reshape(-1)  # (R, V), (R,): padding included
@@ -70,6 +80,15 @@ def cross_entropy(
         return dlogits.reshape(logits.shape), None, None
 
     return (loss, count), backward
+
+
+def _check_targets(logits: Array, target: Array, mask: Array | None) -> None:
+    *shape, V = logits.shape
+    for name, array in (("target", target), ("mask", mask)):
+        if array is not None and array.shape != tuple(shape):
+            raise ValueError(f"cross_entropy: {name} has shape {array.shape}, logits {logits.shape} expect {(*shape,)}")
+    if isinstance(target, np.ndarray) and target.size and not (target.min() >= 0 and target.max() < V):
+        raise IndexError(f"cross_entropy: targets reach from {target.min()} to {target.max()}, logits have 0 to {V - 1}")
 
 
 def token_losses(logits: Array, target: Array) -> Array:
