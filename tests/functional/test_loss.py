@@ -124,3 +124,19 @@ def test_reinforce():
     loss, backward = F.reinforce(log_prob, reward, np.array([[True, False]]))
     assert loss == pytest.approx(-2 * np.log(0.5))
     np.testing.assert_allclose(backward(3.0)[0], [[-6.0, 0.0]])
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    with pytest.raises(ValueError, match=r"target has shape \(3, 4\), logits \(4, 3, 7\) expect \(4, 3\)"):
+        F.cross_entropy(LOGITS, TARGET.T)
+    with pytest.raises(ValueError, match=r"mask has shape \(4,\)"):
+        F.cross_entropy(LOGITS, TARGET, TARGET_MASK[:, 0])
+
+
+@pytest.mark.parametrize("target", [-100, -1, V])
+def test_targets_outside_the_vocabulary_are_refused(target):
+    """NumPy would take -1 for the last token; PyTorch's mark for padding is -100, ours is the mask."""
+    ids = TARGET.copy()
+    ids[0, 0] = target
+    with pytest.raises(IndexError, match="cross_entropy: targets reach from"):
+        F.cross_entropy(LOGITS, ids, TARGET_MASK)
