@@ -88,7 +88,7 @@ def _check_targets(logits: Array, target: Array, mask: Array | None) -> None:
         if array is not None and array.shape != tuple(shape):
             raise ValueError(f"cross_entropy: {name} has shape {array.shape}, logits {logits.shape} expect {(*shape,)}")
     if isinstance(target, np.ndarray) and target.size and not (target.min() >= 0 and target.max() < V):
-        raise IndexError(f"cross_entropy: targets reach from {target.min()} to {target.max()}, logits have 0 to {V - 1}")
+        raise IndexError(f"cross_entropy: targets reach from {target.min()} to {target.max()}, expected 0 to {V - 1}")
 
 
 def token_losses(logits: Array, target: Array) -> Array:
