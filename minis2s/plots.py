@@ -175,7 +175,9 @@ def _draw_attention(ax: Axes, weights: np.ndarray, source: Sequence[str], target
     for axis, name, tokens in ((ax.xaxis, "source", source), (ax.yaxis, "target", target)):
         labels, numbered = axis_labels(tokens)
         axis.set_ticks(range(len(tokens)), labels, family=families)
-        axis.set_label_text(f"{name} (by place: no font here has these characters)" if numbered else f"{name} tokens")
+        axis.set_label_text(f"{name} tokens, numbered" if numbered else f"{name} tokens")
+        if numbered:
+            ax.figure.supxlabel("numbered: no font here has these characters", fontsize=8, color=GREY)
     ax.tick_params(length=0, labelsize=10)
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
@@ -291,7 +293,12 @@ def length_accuracy(scores: Sequence[LengthAccuracy], trained_up_to: int | None 
         if part:
             ax.bar([s.length for s in part], [100 * s.accuracy for s in part], color=color, label=label, width=0.8)
     for s in scores:
-        place = {"xy": (s.length, 100 * s.accuracy), "xytext": (0, 2), "textcoords": "offset points", "ha": "center"}
+        place: dict[str, Any] = {
+            "xy": (s.length, 100 * s.accuracy),
+            "xytext": (0, 2),
+            "textcoords": "offset points",
+            "ha": "center",
+        }
         ax.annotate(f"{s.examples}", **place, color=GREY, fontsize=7)
     ax.set(xlabel="source length (tokens); above the bars: examples", ylabel="exact answers (%)", ylim=(0, 107))
     ax.set_title(_drawable(title) or "accuracy by length", pad=22 if beyond else None)

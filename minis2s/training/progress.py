@@ -58,7 +58,8 @@ class Progress:
                 leave=False,
                 dynamic_ncols=True,
                 mininterval=0.2,
-                bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}",
+                unit="",
+                bar_format="{desc} {percentage:3.0f}% |{bar}| {unit}",  # {postfix} would begin with a comma
             )
         return self
 
@@ -74,7 +75,7 @@ class Progress:
         numbers = f"loss {loss:.4g}, {compact(rate)} tokens/s, {clock(elapsed)} elapsed, {left}"
         if self._bar is not None:
             self._bar.set_description_str(epoch, refresh=False)
-            self._bar.postfix = numbers
+            self._bar.unit = numbers
             self._bar.update(fraction - self._bar.n)
         elif time.monotonic() - self._shown >= QUIET_SECONDS:
             self._shown = time.monotonic()
