@@ -257,6 +257,14 @@ def test_one_seed_gives_one_sequence_and_two_draws_differ(like):
     assert (draw(like, (1000,), seed=1) != draw(like, (1000,))).mean() > 0.99
 
 
+def test_a_device_hashes_as_splitmix64(fake_device):
+    """The first outputs of SplitMix64 from state 0, as its authors publish them; the stream starts one step later."""
+    published = [0xE220A8397B1DCDAF, 0x6E789E6AA1B965F4, 0x06C45D188009454F, 0xF88BB8A8724C81EC, 0x1B39896A51A8749B]
+    key_zero = SimpleNamespace(integers=lambda high: 0)
+    u = backend.to_numpy(backend.random_uniform(key_zero, (6,), fake_device.put(np.zeros(1))))
+    assert (u[1:] * 2**24).tolist() == [value >> 40 for value in published]
+
+
 def test_a_device_takes_one_key_from_the_stream_however_much_it_draws(fake_device):
     """So the host's generator is the whole random state, and a run resumes exactly."""
     like = fake_device.put(np.zeros(1, np.float32))

@@ -4,51 +4,9 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-
-from minis2s.models import Seq2Seq, Seq2SeqConfig
-
-V, LENGTHS, TARGET_LENGTHS = 12, [5, 2, 4], [3, 6, 2]
-
-CONFIGS = {
-    "gru-general": {},
-    "lstm-additive-two_layers": {"cell": "lstm", "score": "additive", "layers": 2},
-    "rnn-location": {"cell": "rnn", "score": "location"},
-    "gru-dot-one_direction": {"score": "dot", "bidirectional": False},
-    "lstm-last-peeky-reversed": {"cell": "lstm", "context": "last", "peeky": True, "reverse_source": True},
-    "gru-last-one_direction": {"context": "last", "bidirectional": False},
-    "gru-mean": {"context": "mean"},
-    "gru-input_feeding-reversed": {"input_feeding": True, "reverse_source": True},
-    "gru-smoothed": {"label_smoothing": 0.1},
-}
+from models_to_test import CONFIGS, LENGTHS, TARGET_LENGTHS, make_batch, make_model
 
 every_model = pytest.mark.parametrize("name", CONFIGS)
-
-
-def make_model(name):
-    config = Seq2SeqConfig(V, V, embedding=5, hidden=4, **CONFIGS[name])
-    return Seq2Seq(config, np.random.default_rng(1)).to(dtype=np.float64)
-
-
-def make_batch(extra=0):
-    """Three sentences of different lengths; `extra` more time steps of padding."""
-    rng = np.random.default_rng(2)
-    sources = [[*rng.integers(4, V, size=n - 1), 3] for n in LENGTHS]
-    targets = [[2, *rng.integers(4, V, size=n - 1), 3] for n in TARGET_LENGTHS]
-
-    def pad(rows):
-        out = np.zeros((max(map(len, rows)) + extra, len(rows)), dtype=np.int64)
-        for n, row in enumerate(rows):
-            out[: len(row), n] = row
-        return out
-
-    source, target_in, target_out = pad(sources), pad([t[:-1] for t in targets]), pad([t[1:] for t in targets])
-    return SimpleNamespace(
-        source=source,
-        source_mask=np.arange(len(source))[:, None] < LENGTHS,
-        target_in=target_in,
-        target_out=target_out,
-        target_mask=np.arange(len(target_in))[:, None] < TARGET_LENGTHS,
-    )
 
 
 def sentence(batch, n):
@@ -83,7 +41,7 @@ def test_more_padding_changes_nothing(name):
     np.testing.assert_allclose(wide_gradient, gradient, rtol=1e-9, atol=1e-14)
 
 
-@every_model
+@pytest.mark.parametrize("name", [name for name in CONFIGS if name != "gru-tied"])  # whose logits are of <pad> too
 def test_poisoned_padding_changes_nothing(name):
     """The embedding of <pad> is NaN: whatever touches it shows."""
     model, batch = make_model(name), make_batch()

@@ -1,6 +1,7 @@
 """Attention: scores and contexts against slow loops; masks; draws."""
 
 from math import sqrt, tanh
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -176,6 +177,16 @@ def test_draws_follow_the_softmax():
     assert chi_square < 16.3  # exceeded once in 1000, 3 degrees of freedom
     np.testing.assert_array_equal(context[0, :, 0], one_hot[:, 0] @ np.arange(5))
     np.testing.assert_allclose(np.exp(log_prob[:, 0]), p[one_hot[:, 0].argmax(axis=1)], rtol=1e-12)
+
+
+@pytest.mark.parametrize(("u", "place"), [(0.0, 0), (1 - 2.0**-24, 4)])
+def test_the_ends_of_a_draw(u, place):
+    """In float32 the probabilities may sum to less than 1: the largest draw must not fall past the last."""
+    rng = SimpleNamespace(random=lambda shape, dtype: np.full(shape, u, dtype))
+    scores = np.random.default_rng(0).normal(size=(500, 1, 6)).astype(np.float32)
+    mask = np.broadcast_to((np.arange(6) < 5)[:, None], (6, 500))
+    (_, _, one_hot), _ = F.hard_attend(scores, np.zeros((6, 500, 1), np.float32), mask, rng=rng)
+    np.testing.assert_array_equal(one_hot[:, 0].argmax(axis=1), place)
 
 
 def test_without_rng_the_most_probable_memory_is_taken():
