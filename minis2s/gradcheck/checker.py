@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -66,7 +67,7 @@ def check(function: Callable[..., Any], *inputs: Any, wrt: Iterable[int] | None 
         return sum(float((a * dy).sum()) for a, dy in zip(_as_tuple(y), upstream, strict=True))
 
     chosen = [k for k, x in enumerate(inputs) if _is_float(x)] if wrt is None else list(wrt)
-    compared = [_compare(names[k], inputs[k], gradients[k], lambda x, k=k: loss(k, x), rng) for k in chosen]
+    compared = [_compare(names[k], inputs[k], gradients[k], partial(loss, k), rng) for k in chosen]
     return Report(label, compared, problems)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from minis2s import functional as F
 from minis2s.backend import Array, get_xp, random_uniform, to_device
+from minis2s.data.batching import Batch
 from minis2s.functional.activation import Backward
 from minis2s.nn import GRU, LSTM, RNN, Attention, Dropout, Embedding, Linear, Module
 from minis2s.nn.attention import SCORES
@@ -68,15 +69,6 @@ class Seq2SeqConfig:
         """Features that the output layer sees."""
         return self.hidden + (self.memory_size if self.peeky else 0)
 
-
-class Batch(Protocol):
-    """What the model reads of :class:`minis2s.data.batching.Batch`; all (time, N)."""
-
-    source: np.ndarray
-    source_mask: np.ndarray
-    target_in: np.ndarray
-    target_out: np.ndarray
-    target_mask: np.ndarray
 
 
 class Source(NamedTuple):
@@ -325,7 +317,7 @@ class Seq2Seq(Module):
         start, start_backward = self._starting_point(context, final)
         state, bridge_backward = self.bridge(start)
         attends = c.context == "attention"
-        keys, keys_backward = self.decoder.attention.keys(memory) if attends else (None, None)
+        keys, keys_backward = self.decoder.attention.keys(memory) if attends else (None, lambda dkeys: None)
         feed = get_xp(memory).zeros((1, memory.shape[1], c.hidden), memory.dtype) if c.input_feeding else None
 
         def backward(dsource: SourceGradient, dcarry: Carry) -> None:
@@ -411,7 +403,8 @@ class Seq2Seq(Module):
     ) -> tuple[tuple[Array, Array | None, Array | None], Backward]:
         """One step after the other: a step's input depends on the one before. No gradient passes through a prediction."""
         xp = get_xp(target_in)
-        steps, backwards = [], []
+        steps: list[tuple[Array, Array | None, Array | None]] = []
+        backwards: list[Backward] = []
         ids = target_in[0]
         for t in range(len(target_in)):
             if t > 0:
@@ -427,7 +420,7 @@ class Seq2Seq(Module):
         all_features, all_weights, all_log_prob = zip(*steps, strict=True)
 
         def backward(dfeatures: Array, dlog_prob: Array | None = None) -> tuple[SourceGradient, Carry]:
-            dcarry, dsource = None, SourceGradient(None, None, None)
+            dcarry, dsource = Carry(None, None), SourceGradient(None, None, None)
             for t in reversed(range(len(backwards))):
                 dlog_prob_t = None if dlog_prob is None else dlog_prob[:, t : t + 1]
                 dcarry, dsource_t = backwards[t](dfeatures[t : t + 1], dcarry, dlog_prob_t)

@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,9 +21,6 @@ from minis2s.decoding import Hypothesis, beam_search, greedy
 from minis2s.errors import CheckpointError, DataError
 from minis2s.models import Seq2Seq, Seq2SeqConfig
 from minis2s.training import RunDirectory, load_weights, write_text
-
-if TYPE_CHECKING:
-    pass
 
 DECODING_BATCH = 256
 END = "</s>"
