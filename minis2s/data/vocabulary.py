@@ -47,7 +47,7 @@ class Vocabulary:
         return cls(ranked if limit is None else ranked[: max(limit - len(SPECIALS), 0)])
 
     def encode(self, tokens: Iterable[str]) -> list[int]:
-        """Ids of tokens; <unk> for those that are not known. A special token's spelling in a text is not known either."""
+        """Ids of tokens; <unk> for those that are not known, the spelling of a special token among them."""
         ids = (self._ids.get(token, UNK) for token in tokens)
         return [n if n >= len(SPECIALS) else UNK for n in ids]
 

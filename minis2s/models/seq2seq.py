@@ -401,7 +401,7 @@ class Seq2Seq(Module):
     def _decode_stepwise(
         self, target_in: Array, carry: Carry, source: Source, mask: Array | None, teacher_forcing: float
     ) -> tuple[tuple[Array, Array | None, Array | None], Backward]:
-        """One step after the other: a step's input depends on the one before. No gradient passes through a prediction."""
+        """One step after the other: its input depends on the one before. No gradient passes through a prediction."""
         xp = get_xp(target_in)
         steps: list[tuple[Array, Array | None, Array | None]] = []
         backwards: list[Backward] = []
@@ -472,7 +472,7 @@ class Seq2Seq(Module):
         return loss, count
 
     def _on_device(self, batch: Batch) -> tuple[Array, Array | None, Array, Array, Array | None]:
-        """A batch where the parameters are. A mask without padding becomes None: nothing is spent on it from there on."""
+        """A batch where the parameters are. A mask without padding becomes None: no more is spent on it."""
         source, target_in, target_out = (
             to_device(x, self.device) for x in (batch.source, batch.target_in, batch.target_out)
         )
