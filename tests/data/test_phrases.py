@@ -52,7 +52,7 @@ FRENCH = {
     "Pierre doesn't know me.": "Pierre ne me connaît pas.",
     "Can you help us tomorrow?": "Est-ce que tu peux nous aider demain ?",
     "Don't forget your umbrella!": "N'oublie pas ton parapluie !",
-    "Let's play football this afternoon!": "Jouons au football cet après-midi !",
+    "Let's play football on Saturday!": "Jouons au football samedi !",
     "If it rains tomorrow, he's going to play chess.": "S'il pleut demain, il va jouer aux échecs.",
     "Julie can't swim because she's tired.": "Julie ne peut pas nager parce qu'elle est fatiguée.",
     "Lucas gave my sister a book yesterday.": "Lucas a donné un livre à ma sœur hier.",
