@@ -84,9 +84,8 @@ def gru(
     for t in steps:
         u = h_prev[t] @ weight_hh.T
         u += bias_hh
-        r_and_z = gates[t, :, : 2 * H]
-        r_and_z += u[:, : 2 * H]
-        logistic(r_and_z, out=r_and_z)
+        r_and_z = gates[t, :, : 2 * H] + u[:, : 2 * H]
+        gates[t, :, : 2 * H] = logistic(r_and_z, out=r_and_z)
         if not full[t]:
             z[t] = xp.where(mask[t, :, None], z[t], 1)  # an update gate of 1 keeps the state: (3)
         u_n[t] = u[:, 2 * H :]

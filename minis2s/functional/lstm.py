@@ -81,10 +81,11 @@ def lstm(
     c_prev, c = c_states[before], c_states[after]
     h_prev[steps[0]], c_prev[steps[0]] = h0, c0
     for t in steps:
-        z[t] += h_prev[t] @ weight_hh.T
-        logistic(z[t, :, : 2 * H], out=z[t, :, : 2 * H])  # i and f, neighbours
-        xp.tanh(g[t], out=g[t])
-        logistic(o[t], out=o[t])
+        z_t = h_prev[t] @ weight_hh.T
+        z_t += z[t]
+        g_t = xp.tanh(z_t[:, 2 * H : 3 * H])
+        logistic(z_t, out=z[t])  # all four at once, contiguous, is faster than three apart
+        g[t] = g_t
         xp.multiply(i[t], g[t], out=c[t])
         c[t] += f[t] * c_prev[t]
         xp.tanh(c[t], out=tanh_c[t])
