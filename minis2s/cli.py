@@ -141,8 +141,9 @@ def _changes(args: argparse.Namespace, task: str) -> dict[str, Any]:
         changes["data"] = args.data
     if args.seed is not None:
         changes["seed"] = args.seed
-    if isinstance(changes.get("data"), str) and changes["data"].lower() != "none":
-        changes["data"] = str(Path(changes["data"]).resolve())
+    for key in ("data", "data_target"):
+        if isinstance(changes.get(key), str) and changes[key].lower() != "none":
+            changes[key] = str(Path(changes[key]).resolve())
     return changes
 
 

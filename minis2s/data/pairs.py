@@ -75,7 +75,8 @@ def read_parallel(source: Path | str, target: Path | str) -> list[Pair]:
             f"{source} has {len(sources)} lines, {target} has {len(targets)}: "
             "line n of one must be the translation of line n of the other"
         )
-    pairs = [Pair(s.strip(), t.strip()) for s, t in zip(sources, targets, strict=True) if s.strip() and t.strip()]
+    sides = ([line.replace("\t", " ").strip() for line in lines] for lines in (sources, targets))
+    pairs = [Pair(s, t) for s, t in zip(*sides, strict=True) if s and t]
     if not pairs:
         raise DataError(f"{source} and {target} have no pair: both have only blank lines")
     return pairs

@@ -17,7 +17,7 @@ RECIPE: dict[str, Any] = {
     "embedding": 32,
     "hidden": 64,
     "batch_size": 128,
-    "epochs": 8,
+    "epochs": 5,
     "lr": 5e-3,
     "schedule": "linear",
     "warmup": 100,

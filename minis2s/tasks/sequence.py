@@ -15,7 +15,7 @@ import numpy as np
 
 from minis2s.backend import Array, to_device, to_numpy
 from minis2s.data.batching import Batch, bucket_batches, collate, padding_waste
-from minis2s.data.pairs import Pair, read_tsv
+from minis2s.data.pairs import Pair, read_parallel, read_tsv
 from minis2s.data.splitting import Key, Split, leaks, source_key, split_pairs
 from minis2s.data.tokenizers import BytePairTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 from minis2s.data.vocabulary import Vocabulary
@@ -47,6 +47,7 @@ class SequenceSettings:
 
     # data
     data: str | None = setting(None, "your own pairs instead: a file of tab-separated source and target, or none")
+    data_target: str | None = setting(None, "with data: a second file with the targets, line by line, or none")
     swap: bool = setting(False, "with your own pairs: translate the second column into the first")
     bad_lines: str = setting("skip", "what to do with a line that is no pair", choices=("skip", "refuse"))
     limit: int | None = setting(None, "use only so many pairs, or none for all", low=10)
@@ -165,22 +166,22 @@ class SequenceTask:
 
 
 def own_pairs(settings: SequenceSettings) -> tuple[Split, Key]:
-    """The user's file, split by a stable hash of the source."""
-    pairs = read_pairs(settings.data or "", settings.bad_lines, settings.swap)
+    """The user's file, or two parallel ones, split by a stable hash of the source."""
+    pairs = read_pairs(settings.data or "", settings.bad_lines, settings.swap, settings.data_target)
     if settings.limit is not None:
         pairs = pairs[: settings.limit]
     return split_pairs(pairs, settings.validation, settings.test), source_key
 
 
-def read_pairs(path: str, bad_lines: str = "skip", swap: bool = False) -> list[Pair]:
-    """The pairs of a tab-separated file.
+def read_pairs(path: str, bad_lines: str = "skip", swap: bool = False, targets: str | None = None) -> list[Pair]:
+    """The pairs of a tab-separated file, or of two files, line by line.
 
     Raises
     ------
     DataError
-        If it is missing, empty, not UTF-8, or has no two columns.
+        If a file is missing, empty, not UTF-8, has no two columns, or the two differ in length.
     """
-    pairs = read_tsv(Path(path), on_error=bad_lines)
+    pairs = read_parallel(path, targets) if targets else read_tsv(path, on_error=bad_lines)
     return [Pair(p.target, p.source) for p in pairs] if swap else pairs
 
 

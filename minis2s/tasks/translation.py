@@ -17,7 +17,7 @@ PHRASES: dict[str, Any] = {
     "embedding": 128,
     "hidden": 192,
     "batch_size": 128,
-    "epochs": 6,
+    "epochs": 3,
     "lr": 3e-3,
     "schedule": "linear",
     "warmup": 100,

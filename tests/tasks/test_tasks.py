@@ -18,6 +18,7 @@ from minis2s.tasks.sequence import (
     make_schedule,
     make_side,
     make_tokenizer,
+    read_pairs,
     write_pairs,
 )
 from minis2s.tasks.translator import Side, Translation, Translator
@@ -118,6 +119,16 @@ def test_pairs_are_written_as_they_are_read(tmp_path):
     pairs = [Pair("l'été « déjà » ?", "夏天"), Pair("1+2", "3"), Pair('"quoted"', "a  b")]
     write_pairs(tmp_path / "p.tsv", pairs)
     assert read_tsv(tmp_path / "p.tsv", "refuse") == pairs
+
+
+def test_two_parallel_files_are_a_source_of_pairs(tmp_path):
+    (tmp_path / "en").write_text("Yes.\nNo.\n\nMay\tbe.\n", encoding="utf-8")
+    (tmp_path / "fr").write_text("Oui.\nNon.\n\nPeut-être.\n", encoding="utf-8")
+    pairs = read_pairs(str(tmp_path / "en"), targets=str(tmp_path / "fr"))
+    assert pairs == [Pair("Yes.", "Oui."), Pair("No.", "Non."), Pair("May be.", "Peut-être.")]
+    (tmp_path / "fr").write_text("Oui.\n", encoding="utf-8")
+    with pytest.raises(DataError, match="has 4 lines, .* has 1"):
+        read_pairs(str(tmp_path / "en"), targets=str(tmp_path / "fr"))
 
 
 def test_the_tokenizer_follows_the_text():
