@@ -44,8 +44,8 @@ class Tokenizer(Protocol):
 class WordTokenizer:
     """Words, numbers and punctuation, for languages that put spaces between words.
 
-    A word is the same token wherever it stands. A sign that touches its neighbour without a space carries a :data:`JOIN`
-    on that side (`Yes` `‿!`, `l'‿` `eau`), so that text comes back exactly, but for the number of its spaces.
+    A word is the same token wherever it stands. What touches its neighbour without a space carries :data:`JOIN` on
+    that side (`Yes` `‿!`, `l'‿` `eau`), so that text comes back exactly, but for the number of its spaces.
     """
 
     def tokenize(self, text: str) -> list[str]:

@@ -127,7 +127,7 @@ def test_two_parallel_files_are_a_source_of_pairs(tmp_path):
     pairs = read_pairs(str(tmp_path / "en"), targets=str(tmp_path / "fr"))
     assert pairs == [Pair("Yes.", "Oui."), Pair("No.", "Non."), Pair("May be.", "Peut-être.")]
     (tmp_path / "fr").write_text("Oui.\n", encoding="utf-8")
-    with pytest.raises(DataError, match="has 4 lines, .* has 1"):
+    with pytest.raises(DataError, match=r"has 4 lines, .* has 1"):
         read_pairs(str(tmp_path / "en"), targets=str(tmp_path / "fr"))
 
 
