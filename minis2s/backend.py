@@ -269,16 +269,20 @@ def in_blocks(work: Callable[[slice], object], count: int, block: int, like: Arr
         other.result()
 
 
+def side_by_side_pays(like: Array) -> bool:
+    """Is there a second core, and `like`, an array such as each step handles, large enough to wake it?"""
+    return isinstance(like, np.ndarray) and like.size >= PAYS and _helpers() is not None
+
+
 def side_by_side(first: Callable[[], T], second: Callable[[], T], like: Array) -> tuple[T, T]:
     """Results of two computations that know nothing of each other, such as the two directions of a recurrent net.
 
     On the host, and where `like`, an array such as each step handles, is large enough to pay for it, each gets a core
     of its own: its matrix products run on that core alone meanwhile, which beats sharing every small one.
     """
-    pool = _helpers() if isinstance(like, np.ndarray) and like.size >= PAYS else None
-    if pool is None:
+    if not side_by_side_pays(like):
         return first(), second()
     with _blas().limit(limits=1, user_api="blas"):
-        other = pool.submit(second)
+        other = _pool().submit(second)
         mine = first()
         return mine, other.result()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from math import sqrt
 from typing import Any, ClassVar
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from minis2s import functional as F
-from minis2s.backend import Array, get_xp, side_by_side
+from minis2s.backend import Array, get_xp, side_by_side, side_by_side_pays
 from minis2s.functional.activation import Backward
 from minis2s.nn.layers import Dropout
 from minis2s.nn.module import Module, Parameter, uniform
@@ -134,10 +134,11 @@ class Recurrent(Module):
         self, x: Array, k: int, suffix: str, initial: tuple, final: tuple, mask: Array | None
     ) -> tuple[Array, Callable[[Array, tuple, tuple], Array]]:
         """Run one direction of one layer: row k of the states."""
-        weights = self._weights(suffix)
-        (y, *last), function_backward = type(self).function(
-            x, *(s[k] for s in initial), *(w.data for w in weights), mask, reverse=suffix.endswith("reverse")
-        )
+        weights, states = self._weights(suffix), [s[k] for s in initial]
+        function = partial(type(self).function, reverse=suffix.endswith("reverse"))
+        if self.directions == 1 and side_by_side_pays(states[0]):
+            function = partial(_in_halves, function, len(states))
+        (y, *last), function_backward = function(x, *states, *(w.data for w in weights), mask)
         for s, value in zip(final, last, strict=True):
             s[k] = value
 
@@ -159,6 +160,38 @@ class Recurrent(Module):
 
     def _as_state(self, parts: tuple[Array, ...]) -> State:
         return parts if self.states > 1 else parts[0]
+
+
+def _in_halves(
+    function: Callable[..., Any], count: int, x: Array, *arguments: Array | None
+) -> tuple[tuple[Array, ...], Backward]:
+    """Run a recurrent function of `count` states on the two halves of a batch side by side. It looks like the whole."""
+    xp, half = get_xp(x), x.shape[1] // 2
+    states, weights, mask = arguments[:count], arguments[count:-1], arguments[-1]
+    halves = slice(0, half), slice(half, x.shape[1])
+
+    def run(rows: slice) -> tuple[tuple[Array, ...], Backward]:
+        return function(x[:, rows], *(s[rows] for s in states), *weights, None if mask is None else mask[:, rows])
+
+    runs = side_by_side(*(partial(run, rows) for rows in halves), like=states[0])
+    (first, first_backward), (second, second_backward) = runs
+
+    def join(a: Sequence[Array], b: Sequence[Array]) -> list[Array]:
+        """Sequences (T, N / 2, ...), then states (N / 2, H)."""
+        return [xp.concatenate(pair, axis=1 if k == 0 else 0) for k, pair in enumerate(zip(a, b, strict=True))]
+
+    def backward(dy: Array, *dlast: Array) -> tuple[Array | None, ...]:
+        a, b = side_by_side(
+            lambda: first_backward(dy[:, halves[0]], *(d[halves[0]] for d in dlast)),
+            lambda: second_backward(dy[:, halves[1]], *(d[halves[1]] for d in dlast)),
+            like=states[0],
+        )
+        inputs = count + 1
+        for dweight, more in zip(a[inputs:-1], b[inputs:-1], strict=True):
+            dweight += more
+        return *join(a[:inputs], b[:inputs]), *a[inputs:]
+
+    return tuple(join(first, second)), backward
 
 
 class RNN(Recurrent):
