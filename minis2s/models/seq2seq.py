@@ -70,7 +70,6 @@ class Seq2SeqConfig:
         return self.hidden + (self.memory_size if self.peeky else 0)
 
 
-
 class Source(NamedTuple):
     """What a decoder needs to know of an encoded batch."""
 
@@ -200,8 +199,8 @@ class Decoder(Module):
             )
             self.combine = Linear(c.memory_size + c.hidden, c.hidden, rng=rng)
         self.output = Linear(c.feature_size, c.target_vocabulary, rng=rng)
-        if c.tied:
-            self.output.weight = self.embedding.weight
+        if c.tied:  # the output layer's small start: standard normal rows would give logits far from 0
+            self.embedding.weight = self.output.weight
 
     def forward(
         self, ids: Array, carry: Carry, source: Source, mask: Array | None = None
