@@ -222,6 +222,9 @@ def rows_without_padding(mask: Array | None, count: int) -> list[bool]:
 PAYS = 1 << 12
 """Numbers in an array from which on a second thread is worth waking."""
 
+MATMUL_PAYS = 1 << 21
+"""Multiplications in a core's share of a matrix product from which on it is worth waking the core."""
+
 
 @cache
 def _blas() -> Any:
@@ -258,15 +261,42 @@ def in_blocks(work: Callable[[slice], object], count: int, block: int, like: Arr
         for start in range(first, last, block):
             work(slice(start, min(start + block, last)))
 
+    _share(run, count, os.cpu_count() or 1)
+
+
+def _share(work: Callable[[int, int], object], count: int, shares: int) -> None:
+    """Call `work(first, last)` for equal shares of range(count), each on a core of its own."""
     pool = _helpers()
     if pool is None:
-        run(0, count)
+        work(0, count)
         return
-    shares = np.linspace(0, count, (os.cpu_count() or 1) + 1).astype(int).tolist()
-    others = [pool.submit(run, first, last) for first, last in pairwise(shares[1:])]
-    run(0, shares[1])
+    bounds = np.linspace(0, count, shares + 1).astype(int).tolist()
+    others = [pool.submit(work, first, last) for first, last in pairwise(bounds[1:])]
+    work(0, bounds[1])
     for other in others:
         other.result()
+
+
+def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
+    """Product a @ b of two matrices, or of two stacks of as many matrices.
+
+    On the host a large one is cut by the rows of `a` (a stack: between its matrices), and each core makes its part
+    alone. The matrix library's own threads wait for each other time and again, which beside other programs takes many
+    times as long, and it works through a stack one matrix after the other.
+    """
+    xp = get_xp(a)
+    shares = min(os.cpu_count() or 1, a.size * b.shape[-1] // MATMUL_PAYS) if xp is np else 1
+    if shares < 2 or _helpers() is None:
+        return xp.matmul(a, b, out=out)
+    if out is None:
+        out = np.empty((*a.shape[:-1], b.shape[-1]), dtype=np.result_type(a, b))
+
+    def part(first: int, last: int) -> None:
+        np.matmul(a[first:last], b[first:last] if b.ndim == 3 else b, out=out[first:last])
+
+    with _blas().limit(limits=1, user_api="blas"):
+        _share(part, len(a), shares)
+    return out
 
 
 def side_by_side_pays(like: Array) -> bool:

@@ -10,7 +10,7 @@ from math import sqrt
 
 import numpy as np
 
-from minis2s.backend import Array, get_xp, random_uniform
+from minis2s.backend import Array, get_xp, matmul, random_uniform
 from minis2s.functional.activation import Backward, softmax
 from minis2s.functional.linear import linear
 from minis2s.functional.masking import zero_padding
@@ -25,7 +25,7 @@ def _product(a: Array, b: Array) -> Array:
     """(N, T, S) @ (N, S, M) -> (T, N, M), contiguous time first."""
     xp = get_xp(a)
     out = xp.empty((a.shape[1], a.shape[0], b.shape[2]), dtype=a.dtype)
-    xp.matmul(a, b, out=batch_first(out))
+    matmul(a, b, out=batch_first(out))
     return out
 
 
@@ -39,7 +39,7 @@ def dot_scores(query: Array, memory: Array) -> tuple[Array, Backward]:
     if query.shape[-1] != memory.shape[-1]:
         raise ValueError(f"dot_scores: query has {query.shape[-1]} features, memory has {memory.shape[-1]}")
     q, m = batch_first(query), batch_first(memory)
-    scores = q @ m.swapaxes(1, 2)  # (N, T, S)
+    scores = matmul(q, m.swapaxes(1, 2))  # (N, T, S)
 
     def backward(dscores: Array) -> tuple[Array, Array]:
         return _product(dscores, m), _product(dscores.swapaxes(1, 2), q)
@@ -153,7 +153,7 @@ def attend(scores: Array, memory: Array, mask: Array | None = None) -> tuple[tup
 
     def backward(dcontext: Array, dweights: Array | None = None) -> tuple[Array, Array, None]:
         dc = batch_first(dcontext)  # (N, T, M)
-        dw = dc @ m.swapaxes(1, 2)
+        dw = matmul(dc, m.swapaxes(1, 2))
         if dweights is not None:
             dw += dweights
         dscores, _ = softmax_backward(dw)

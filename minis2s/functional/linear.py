@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minis2s.backend import Array
+from minis2s.backend import Array, matmul
 from minis2s.functional.activation import Backward
 
 
@@ -31,13 +31,13 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, B
     if x.shape[-1] != D:
         raise ValueError(f"linear: x has {x.shape[-1]} features, weight expects {D}")
     rows = x.reshape(-1, D)  # one GEMM, not one for each time step
-    y = rows @ weight.T  # (M, E)
+    y = matmul(rows, weight.T)  # (M, E)
     if bias is not None:
         y += bias
 
     def backward(dy: Array) -> tuple[Array, Array, Array | None]:
         dy = dy.reshape(-1, E)
-        dx = (dy @ weight).reshape(x.shape)
-        return dx, dy.T @ rows, None if bias is None else dy.sum(axis=0)
+        dx = matmul(dy, weight).reshape(x.shape)
+        return dx, matmul(dy.T, rows), None if bias is None else dy.sum(axis=0)
 
     return y.reshape(*x.shape[:-1], E), backward
