@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
-import unicodedata
+import shlex
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from minis2s.data.tokenizers import normalize
 from minis2s.errors import DataError
 
 logger = logging.getLogger("minis2s.data")
 
+ON_ERROR = ("skip", "refuse")
 SHOWN = 3
 """How many bad lines a summary names."""
 
@@ -25,8 +28,8 @@ class Pair(NamedTuple):
 def read_tsv(path: Path | str, on_error: str = "skip") -> list[Pair]:
     """Read pairs from the first two columns of a tab-separated file; further columns are left aside.
 
-    A byte-order mark, Windows line ends and blank lines do no harm. Texts are normalised to Unicode's NFC, so that an
-    accented letter is spelled in one way, and stripped.
+    A byte-order mark, Windows line ends and blank lines do no harm. Texts are spelled as
+    :func:`minis2s.data.tokenizers.normalize` does it.
 
     Parameters
     ----------
@@ -39,35 +42,20 @@ def read_tsv(path: Path | str, on_error: str = "skip") -> list[Pair]:
     DataError
         If the file cannot be read, is not UTF-8, has no pair, or has a bad line that is to be refused.
     """
-    pairs, bad = [], []
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        columns = [column.strip() for column in line.split("\t")[:2]]
-        if len(columns) < 2 or not all(columns):
-            problem = "one column, expected two with a tab between them" if len(columns) < 2 else "an empty column"
-            if on_error == "refuse":
-                raise DataError(f"{path}, line {number}: {problem}; mend the line, or --set bad_lines=skip")
-            bad.append((number, problem))
-        else:
-            pairs.append(Pair(*columns))
+    rows = [line.split("\t")[:2] for line in _lines(path)]
+    pairs = _pairs(rows, f"{path}", on_error)
     if not pairs:
         raise DataError(f"{path} has no pair: write source, a tab and target on each line, as UTF-8")
-    if bad:
-        named = "; ".join(f"line {number}: {problem}" for number, problem in bad[:SHOWN])
-        logger.warning(
-            "%s: %d lines are no pairs and are left out (%s%s)", path, len(bad), named, "; ..." * (len(bad) > SHOWN)
-        )
     return pairs
 
 
-def read_parallel(source: Path | str, target: Path | str) -> list[Pair]:
-    """Read pairs from two files, line by line; pairs with a blank side are left out.
+def read_parallel(source: Path | str, target: Path | str, on_error: str = "skip") -> list[Pair]:
+    """Read pairs from two files: line n of one belongs to line n of the other. Otherwise as :func:`read_tsv`.
 
     Raises
     ------
     DataError
-        If a file cannot be read, is not UTF-8, the files differ in length, or have no pair.
+        As `read_tsv`, and if one file has more lines than the other.
     """
     sources, targets = _lines(source), _lines(target)
     if len(sources) != len(targets):
@@ -75,15 +63,34 @@ def read_parallel(source: Path | str, target: Path | str) -> list[Pair]:
             f"{source} has {len(sources)} lines, {target} has {len(targets)}: "
             "line n of one must be the translation of line n of the other"
         )
-    sides = ([line.replace("\t", " ").strip() for line in lines] for lines in (sources, targets))
-    pairs = [Pair(s, t) for s, t in zip(*sides, strict=True) if s and t]
+    pairs = _pairs(zip(sources, targets, strict=True), f"{source} and {target}", on_error)
     if not pairs:
-        raise DataError(f"{source} and {target} have no pair: both have only blank lines")
+        raise DataError(f"{source} and {target} have no pair: no line has text in both")
+    return pairs
+
+
+def _pairs(rows: Iterable[Sequence[str]], name: str, on_error: str) -> list[Pair]:
+    """Pairs of the rows that are good; blank rows do not count, bad ones are reported or refused."""
+    if on_error not in ON_ERROR:
+        raise ValueError(f"on_error is {on_error!r}, expected one of {', '.join(ON_ERROR)}")
+    pairs, bad = [], []
+    for number, row in enumerate(rows, start=1):
+        columns = [normalize(column) for column in row]
+        if len(columns) == 2 and all(columns):
+            pairs.append(Pair(*columns))
+        elif any(columns):
+            problem = "the source or the target is empty" if len(columns) == 2 else "no tab between source and target"
+            if on_error == "refuse":
+                raise DataError(f"{name}, line {number}: {problem}; mend the line, or --set bad_lines=skip")
+            bad.append(f"line {number}: {problem}")
+    if pairs and bad:
+        named = "; ".join(bad[:SHOWN]) + "; ..." * (len(bad) > SHOWN)
+        logger.warning("%s: lines left out: %d (%s)", name, len(bad), named)
     return pairs
 
 
 def _lines(path: Path | str) -> list[str]:
-    """The lines of a UTF-8 file, in NFC."""
+    """The lines of a UTF-8 file."""
     try:
         data = Path(path).read_bytes()
     except FileNotFoundError:
@@ -95,10 +102,19 @@ def _lines(path: Path | str) -> list[str]:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{path} is not UTF-8 (line {line}, byte {error.start}): convert it, "
-            f"for example with `iconv -f WINDOWS-1252 -t UTF-8 {path}`"
-        ) from None
-    lines = unicodedata.normalize("NFC", text).replace("\r\n", "\n").split("\n")
+        raise _not_utf8(path, data, error.start) from None
+    if "\0" in text:
+        raise _not_utf8(path, data, data.index(b"\0"))
+    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return lines[:-1] if lines[-1] == "" else lines
+
+
+def _not_utf8(path: Path | str, data: bytes, place: int) -> DataError:
+    """Where it stops being UTF-8, and the command that helps; zero bytes or their mark tell Windows's "Unicode"."""
+    line = data.count(b"\n", 0, place) + 1
+    encoding = "UTF-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data else "WINDOWS-1252"
+    name = shlex.quote(str(path))
+    return DataError(
+        f"{path} is not UTF-8 (line {line}, byte {place}): convert it, "
+        f"for example with `iconv -f {encoding} -t UTF-8 {name} > {shlex.quote(f'{path}.utf8')}`"
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
@@ -12,17 +13,30 @@ from minis2s.errors import CheckpointError, ConfigError
 JOIN = "\u203f"
 """The undertie of phoneticians: on a token's side where no space stands in the text."""
 
+_MARKS = "".join(chr(code) for code in range(0x300, 0x3100) if unicodedata.category(chr(code)).startswith("M"))
+_LETTER = rf"[\w{_MARKS}\u200c\u200d]"
+"""What a word is made of. Python's `\\w` leaves out the vowel signs of Hindi, Thai or Arabic, and their joiners."""
+
 WORDS = re.compile(
-    r"""
-    (?: [cdjlmnst] | qu | jusqu | lorsqu | puisqu | quoiqu ) ['’] (?= \w )   # elision: l' in l'eau, qu' in qu'il
+    rf"""
+    (?: (?<= {_LETTER} ) - )?                                               # -t' in va-t'en
+    (?: [cdjlmnst] | qu | jusqu | lorsqu | puisqu | quoiqu ) ['’] (?= {_LETTER} )   # elision: l' in l'eau, qu' in qu'il
     | \d+ (?: [.,:]\d+ )*                                                    # 1,000 or 3.14 or 12:30
-    | (?<= \w ) - \w+ (?: ['’] \w+ )*                                        # -tu in vas-tu
-    | \w+ (?: ['’] \w+ )*                                                    # don't, aujourd'hui
-    | [^\w\s]                                                                # punctuation, each sign by itself
+    | (?<= {_LETTER} ) - {_LETTER}+ (?: ['’] {_LETTER}+ )*                    # -tu in vas-tu
+    | {_LETTER}+ (?: ['’] {_LETTER}+ )*                                      # don't, aujourd'hui
+    | \S                                                                     # punctuation, each sign by itself
     """,
     re.VERBOSE | re.IGNORECASE,
 )
 """What is one word token."""
+
+
+def normalize(text: str) -> str:
+    """One spelling for what looks the same: Unicode's NFC, and one plain space for any white space between words.
+
+    An é has two spellings in Unicode, and the space of French before `!` has three: to a model, these are other words.
+    """
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 class Tokenizer(Protocol):
@@ -44,40 +58,26 @@ class Tokenizer(Protocol):
 class WordTokenizer:
     """Words, numbers and punctuation, for languages that put spaces between words.
 
-    A word is the same token wherever it stands. What touches its neighbour without a space carries :data:`JOIN` on
-    that side (`Yes` `‿!`, `l'‿` `eau`), so that text comes back exactly, but for the number of its spaces.
+    A word is the same token wherever it stands. A sign that touches its neighbour without a space carries a
+    :data:`JOIN` on that side (`Yes` `‿!`, `l'‿` `eau`), so that `detokenize(tokenize(text)) == normalize(text)`.
     """
 
     def tokenize(self, text: str) -> list[str]:
         """Text to tokens."""
-        text = text.replace(JOIN, " ")
+        text = normalize(text.replace(JOIN, " "))
         tokens: list[str] = []
         end = 0
         for match in WORDS.finditer(text):
-            token, touches = match.group(), match.start() == end and end > 0
-            if touches and not self._joins_right(tokens[-1]):
-                tokens.append(JOIN + token if self._joins_left(token) else token)
-                if not self._joins_left(token):
-                    tokens[-2] += JOIN
-            else:
-                tokens.append(token)
-            if self._elides(token):
-                tokens[-1] += JOIN
+            token = match.group()
+            elides = len(token) > 1 and token[-1] in "'’"
+            if 0 < end == match.start() and not tokens[-1].endswith(JOIN):
+                if token[0].isalnum():  # a word keeps its plain form: what stands before it takes the mark
+                    tokens[-1] += JOIN
+                else:
+                    token = JOIN + token
+            tokens.append(token + JOIN if elides else token)
             end = match.end()
         return tokens
-
-    @staticmethod
-    def _elides(token: str) -> bool:
-        return len(token) > 1 and token[-1] in "'’"
-
-    @staticmethod
-    def _joins_left(token: str) -> bool:
-        """A word keeps its plain form; what stands before it takes the mark."""
-        return not token[0].isalnum()
-
-    @staticmethod
-    def _joins_right(token: str) -> bool:
-        return token.endswith(JOIN)
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         """Tokens to text."""
@@ -89,11 +89,11 @@ class WordTokenizer:
 
 
 class CharacterTokenizer:
-    """Unicode code points, spaces included: for Chinese, dates, sums."""
+    """Unicode code points (so an emoji may be several), spaces included: for Chinese, dates, sums."""
 
     def tokenize(self, text: str) -> list[str]:
         """Text to tokens."""
-        return list(text)
+        return list(normalize(text))
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         """Tokens to text."""
@@ -124,12 +124,12 @@ class BytePairTokenizer:
         tokenizer.pre_tokenizer = library.pre_tokenizers.Metaspace()
         tokenizer.decoder = library.decoders.Metaspace()
         trainer = library.trainers.BpeTrainer(vocab_size=size, special_tokens=["<unk>"], show_progress=False)
-        tokenizer.train_from_iterator(texts, trainer)
+        tokenizer.train_from_iterator(map(_without_metaspace, texts), trainer)
         return cls(tokenizer.to_str())
 
     def tokenize(self, text: str) -> list[str]:
         """Text to tokens."""
-        return self._tokenizer.encode(text).tokens
+        return self._tokenizer.encode(_without_metaspace(text)).tokens
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         """Tokens to text."""
@@ -138,6 +138,11 @@ class BytePairTokenizer:
     def to_dict(self) -> dict[str, Any]:
         """See :class:`Tokenizer`."""
         return {"kind": "bpe", "table": json.loads(self._tokenizer.to_str())}
+
+
+def _without_metaspace(text: str) -> str:
+    """The sign that byte pairs write for a space cannot stand for itself."""
+    return normalize(text.replace("\u2581", " "))
 
 
 def _library() -> Any:
@@ -165,5 +170,13 @@ def tokenizer_from_dict(table: dict[str, Any]) -> Tokenizer:
     if kind == "character":
         return CharacterTokenizer()
     if kind == "bpe":
-        return BytePairTokenizer(json.dumps(table["table"]))
+        return _byte_pairs(table.get("table"))
     raise CheckpointError(f"a tokenizer of the kind {kind!r} is not known here: use the minis2s that trained the model")
+
+
+def _byte_pairs(table: object) -> BytePairTokenizer:
+    _library()
+    try:
+        return BytePairTokenizer(json.dumps(table))
+    except Exception as error:  # the library raises nothing more specific
+        raise CheckpointError(f"the table of byte pairs is damaged ({error}): restore it, or train anew") from error

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from minis2s.errors import CheckpointError
@@ -84,7 +84,7 @@ class Vocabulary:
         try:
             table = json.loads(Path(path).read_text(encoding="utf-8"))
             version, tokens = table["format"], table["tokens"]
-            if version == FORMAT and isinstance(tokens, Sequence) and all(isinstance(t, str) for t in tokens):
+            if version == FORMAT and isinstance(tokens, list) and all(isinstance(t, str) for t in tokens):
                 return cls(tokens)
         except OSError as error:
             raise CheckpointError(
