@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
@@ -37,18 +38,29 @@ def pad(sequences: Sequence[Sequence[int]]) -> tuple[np.ndarray, np.ndarray]:
     lengths = np.fromiter(map(len, sequences), dtype=np.int64, count=len(sequences))
     mask = np.arange(lengths.max(initial=0)) < lengths[:, None]  # (N, T)
     ids = np.full(mask.shape, PAD, dtype=np.int64)
-    ids[mask] = np.fromiter((token for s in sequences for token in s), dtype=np.int64, count=lengths.sum())
+    ids[mask] = np.fromiter(chain.from_iterable(sequences), dtype=np.int64, count=lengths.sum())
     return np.ascontiguousarray(ids.T), np.ascontiguousarray(mask.T)
 
 
 def collate(
     sources: Sequence[Sequence[int]], targets: Sequence[Sequence[int]], indices: Sequence[int] | np.ndarray
 ) -> Batch:
-    """Make a batch of ids without special tokens."""
+    """Make a batch of ids without special tokens.
+
+    Raises
+    ------
+    ValueError
+        If there are not as many sources as targets and indices.
+    """
+    if not len(sources) == len(targets) == len(indices):
+        raise ValueError(
+            f"collate: {len(sources)} sources, {len(targets)} targets, {len(indices)} indices, expected as many of each"
+        )
     source, source_mask = pad([[*ids, EOS] for ids in sources])
-    target_in, target_mask = pad([[BOS, *ids] for ids in targets])
-    target_out, _ = pad([[*ids, EOS] for ids in targets])
-    return Batch(source, source_mask, target_in, target_out, target_mask, np.asarray(indices))
+    target_out, target_mask = pad([[*ids, EOS] for ids in targets])
+    target_in = np.full_like(target_out, BOS)
+    target_in[1:] = np.where(target_mask[1:], target_out[:-1], PAD)  # what was to say a step ago
+    return Batch(source, source_mask, target_in, target_out, target_mask, np.asarray(indices, dtype=np.int64))
 
 
 def bucket_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
@@ -64,7 +76,16 @@ def bucket_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generato
     Returns
     -------
     list of index arrays, all of `batch_size` but perhaps one
+
+    Raises
+    ------
+    ValueError
+        If `lengths` has another shape, or `batch_size` is not positive.
     """
+    if lengths.ndim != 2 or lengths.shape[1] != 2:
+        raise ValueError(f"bucket_batches: lengths has shape {lengths.shape}, expected (n, 2)")
+    if batch_size < 1:
+        raise ValueError(f"bucket_batches: batch_size is {batch_size}, expected at least 1")
     order = rng.permutation(len(lengths))
     source, target = lengths[order].T
     order = order[np.lexsort((source, target))]
@@ -73,7 +94,10 @@ def bucket_batches(lengths: np.ndarray, batch_size: int, rng: np.random.Generato
 
 
 def padding_waste(batches: Iterable[np.ndarray]) -> float:
-    """Share of padding in the arrays of an epoch; each item holds the (N, 2) source and target lengths of a batch."""
+    """Share of padding in the arrays of an epoch, 0 to 1; each item holds a batch's source and target lengths (N, 2).
+
+    Source and target count together: a batch has N (max source + max target) places.
+    """
     real = total = 0
     for lengths in batches:
         real += int(lengths.sum())

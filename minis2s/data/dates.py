@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from datetime import date, timedelta
+from functools import cache
+from typing import Any, Literal
 
 import numpy as np
 
 from minis2s.data.pairs import Pair
+from minis2s.data.tokenizers import normalize
 
 STANDARD_COUNT = 50_000
 LOCALES = ("de", "el", "en", "es", "fr", "it", "ja", "ko", "nl", "pl", "pt", "ru", "sv", "tr", "zh")
-"""Alphabets: Latin, Greek, Cyrillic, Chinese, Japanese, Korean. Orders: day first, month first, year first."""
+"""Five scripts (Latin, Greek, Cyrillic, Chinese with Japanese, Korean) and three orders (day, month or year first)."""
 
-FORMATS = ("full", "long", "medium")
-"""Babel's `short` writes years with two digits in most languages: which century, nobody knows."""
+Style = Literal["full", "long", "medium"]
+FORMATS: tuple[Style, ...] = ("full", "long", "medium")
+"""Not `short`: most languages write its years with two digits, and 04/10/2004 is April in some, October in others."""
 
 FIRST, DAYS = date(1950, 1, 1), 36_525
 """1950 to 2049."""
@@ -45,9 +48,9 @@ def generate(count: int = STANDARD_COUNT, rng: np.random.Generator | None = None
     rng = rng or np.random.default_rng(0)
     pairs: dict[Pair, str] = {}
     while len(pairs) < count:
-        day, locale, other = rng.integers(DAYS), rng.choice(LOCALES), rng.choice(LOCALES)
-        style = rng.choice(FORMATS)
-        when = FIRST + timedelta(days=int(day))
+        when = FIRST + timedelta(days=int(rng.integers(DAYS)))
+        locale, other = LOCALES[rng.integers(len(LOCALES))], LOCALES[rng.integers(len(LOCALES))]
+        style = FORMATS[rng.integers(len(FORMATS))]
         source, iso = write(when, locale, style), when.isoformat()
         if to == "iso":
             pairs[Pair(source, iso)] = iso
@@ -56,8 +59,17 @@ def generate(count: int = STANDARD_COUNT, rng: np.random.Generator | None = None
     return pairs
 
 
-def write(when: date, locale: str, style: str) -> str:
+def write(when: date, locale: str, style: Style) -> str:
     """A date as Babel writes it, with plain spaces for the no-break ones."""
-    from babel.dates import format_date
+    language, pattern = _pattern(locale, style)
+    return normalize(pattern.apply(when, language))
 
-    return re.sub(r"[\u00a0\u202f]", " ", format_date(when, style, locale=locale))
+
+@cache
+def _pattern(locale: str, style: Style) -> tuple[Any, Any]:
+    """Babel's locale and pattern: looking them up takes longer than writing a date."""
+    from babel import Locale
+    from babel.dates import get_date_format
+
+    language = Locale.parse(locale)
+    return language, get_date_format(style, locale=language)

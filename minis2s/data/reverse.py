@@ -1,4 +1,4 @@
-"""Sequences of numbers from 0 to 49, and the same backwards: `7 31 7` to `7 31 7`, `4 8` to `8 4`."""
+"""Sequences of numbers from 0 to 49, and the same backwards: `7 31 4` to `4 31 7`."""
 
 from __future__ import annotations
 

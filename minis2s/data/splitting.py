@@ -40,7 +40,16 @@ def split_pairs(pairs: Iterable[Pair], validation: float = 0.05, test: float = 0
     ----------
     validation, test : float
         Expected shares of the keys.
+
+    Raises
+    ------
+    ValueError
+        If a share is negative, or both together are more than everything.
     """
+    if min(validation, test) < 0 or validation + test > 1:
+        raise ValueError(
+            f"split_pairs: validation is {validation}, test {test}, expected shares that add up to 1 at most"
+        )
     parts = Split([], [], [])
     for pair in pairs:
         digest = blake2b(key(pair).encode(), digest_size=8).digest()
