@@ -32,11 +32,11 @@ WORDS = re.compile(
 
 
 def normalize(text: str) -> str:
-    """One spelling for what looks the same: Unicode's NFC, and one plain space for any white space between words.
+    """One spelling for what looks the same: Unicode's NFC, and a plain space for any other; none at the ends.
 
     An é has two spellings in Unicode, and the space of French before `!` has three: to a model, these are other words.
     """
-    return " ".join(unicodedata.normalize("NFC", text).split())
+    return re.sub(r"\s", " ", unicodedata.normalize("NFC", text)).strip()
 
 
 class Tokenizer(Protocol):
@@ -59,7 +59,8 @@ class WordTokenizer:
     """Words, numbers and punctuation, for languages that put spaces between words.
 
     A word is the same token wherever it stands. A sign that touches its neighbour without a space carries a
-    :data:`JOIN` on that side (`Yes` `‿!`, `l'‿` `eau`), so that `detokenize(tokenize(text)) == normalize(text)`.
+    :data:`JOIN` on that side (`Yes` `‿!`, `l'‿` `eau`), so that `normalize(text)` comes back exactly, but for the
+    number of its spaces.
     """
 
     def tokenize(self, text: str) -> list[str]:
