@@ -212,7 +212,7 @@ def rows_without_padding(mask: Array | None, count: int) -> list[bool]:
     if mask is None:
         return [True] * count
     if isinstance(mask, np.ndarray):
-        return mask.all(axis=1).tolist()
+        return [bool(row.all()) for row in mask]
     return [False] * count
 
 
@@ -310,9 +310,10 @@ def side_by_side(first: Callable[[], T], second: Callable[[], T], like: Array) -
     On the host, and where `like`, an array such as each step handles, is large enough to pay for it, each gets a core
     of its own: its matrix products run on that core alone meanwhile, which beats sharing every small one.
     """
-    if not side_by_side_pays(like):
+    pool = _pool()
+    if pool is None or not side_by_side_pays(like):
         return first(), second()
     with _blas().limit(limits=1, user_api="blas"):
-        other = _pool().submit(second)
+        other = pool.submit(second)
         mine = first()
         return mine, other.result()

@@ -117,7 +117,7 @@ class Recurrent(Module):
             runs.append(partial(self._direction, x, layer * self.directions + direction, suffix, initial, final, mask))
         if self.directions == 1:
             return runs[0]()
-        (forward_y, forward_backward), (reverse_y, reverse_backward) = side_by_side(*runs, like=initial[0][0])
+        (y, forward_backward), (y_reverse, reverse_backward) = side_by_side(runs[0], runs[1], like=initial[0][0])
 
         def backward(dy: Array, dfinal: tuple, dinitial: tuple) -> Array:
             dx, dx_reverse = side_by_side(
@@ -128,7 +128,7 @@ class Recurrent(Module):
             dx += dx_reverse
             return dx
 
-        return get_xp(x).concatenate([forward_y, reverse_y], axis=2), backward
+        return get_xp(x).concatenate([y, y_reverse], axis=2), backward
 
     def _direction(
         self, x: Array, k: int, suffix: str, initial: tuple, final: tuple, mask: Array | None
@@ -173,7 +173,7 @@ def _in_halves(
     def run(rows: slice) -> tuple[tuple[Array, ...], Backward]:
         return function(x[:, rows], *(s[rows] for s in states), *weights, None if mask is None else mask[:, rows])
 
-    runs = side_by_side(*(partial(run, rows) for rows in halves), like=states[0])
+    runs = side_by_side(partial(run, halves[0]), partial(run, halves[1]), like=states[0])
     (first, first_backward), (second, second_backward) = runs
 
     def join(a: Sequence[Array], b: Sequence[Array]) -> list[Array]:
