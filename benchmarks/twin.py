@@ -21,7 +21,9 @@ class Encoder(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(c.source_vocabulary, c.embedding, padding_idx=0)
         self.dropout = nn.Dropout(c.dropout)
-        self.rnn = CELLS[c.cell](c.embedding, c.hidden, c.layers, dropout=c.dropout, bidirectional=c.bidirectional)
+        self.rnn = CELLS[c.cell](
+            c.embedding, c.hidden, c.layers, dropout=c.dropout * (c.layers > 1), bidirectional=c.bidirectional
+        )
 
     def forward(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Any]:
         x = self.dropout(self.embedding(ids))
@@ -87,10 +89,12 @@ class Decoder(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(c.target_vocabulary, c.embedding, padding_idx=0)
         self.dropout = nn.Dropout(c.dropout)
-        self.rnn = CELLS[c.cell](c.embedding, c.hidden, c.layers, dropout=c.dropout)
+        self.rnn = CELLS[c.cell](c.embedding, c.hidden, c.layers, dropout=c.dropout * (c.layers > 1))
         self.attention = Attention(c)
         self.combine = nn.Linear(c.memory_size + c.hidden, c.hidden)
         self.output = nn.Linear(c.hidden, c.target_vocabulary)
+        if c.tied:
+            self.output.weight = self.embedding.weight
 
     def forward(self, ids: Tensor, state: Any, memory: Tensor, mask: Tensor) -> Tensor:
         y, _ = self.rnn(self.dropout(self.embedding(ids)), state)
