@@ -125,12 +125,12 @@ class BytePairTokenizer:
         tokenizer.pre_tokenizer = library.pre_tokenizers.Metaspace()
         tokenizer.decoder = library.decoders.Metaspace()
         trainer = library.trainers.BpeTrainer(vocab_size=size, special_tokens=["<unk>"], show_progress=False)
-        tokenizer.train_from_iterator(map(_without_metaspace, texts), trainer)
+        tokenizer.train_from_iterator(map(normalize, texts), trainer)
         return cls(tokenizer.to_str())
 
     def tokenize(self, text: str) -> list[str]:
         """Text to tokens."""
-        return self._tokenizer.encode(_without_metaspace(text)).tokens
+        return self._tokenizer.encode(normalize(text)).tokens
 
     def detokenize(self, tokens: Sequence[str]) -> str:
         """Tokens to text."""
@@ -139,11 +139,6 @@ class BytePairTokenizer:
     def to_dict(self) -> dict[str, Any]:
         """See :class:`Tokenizer`."""
         return {"kind": "bpe", "table": json.loads(self._tokenizer.to_str())}
-
-
-def _without_metaspace(text: str) -> str:
-    """The sign that byte pairs write for a space cannot stand for itself."""
-    return normalize(text.replace("\u2581", " "))
 
 
 def _library() -> Any:

@@ -93,6 +93,8 @@ def test_between_languages():
         assert pair.target == dates.write(when, locale, "long"), "the language is that of the request"
         assert text in {dates.write(when, other, style) for other in dates.LOCALES for style in dates.FORMATS}
     assert wanted == set(dates.LOCALES)
+    assert any("星期" in pair.source for pair in pairs)
+    assert not any("星期" in pair.source for pair in pairs if pair.source.startswith("zh: ")), "none into its own"
 
 
 @pytest.mark.parametrize("to", dates.TARGETS)

@@ -159,15 +159,19 @@ def test_the_place_where_a_file_stops_being_utf8(write):
 
 @pytest.mark.skipif(not shutil.which("iconv"), reason="needs the program iconv")
 @pytest.mark.parametrize("encoding", ["windows-1252", "utf-16", "utf-16-le"])
-def test_the_command_of_the_message_converts_the_file(write, encoding):
-    path = write("summer\tl'été\nyes\toui\n".encode(encoding), "it's mine.tsv")
+@pytest.mark.parametrize("target", ["l'été", "soleil"])
+def test_the_command_of_the_message_converts_the_file(write, encoding, target):
+    path = write(f"summer\t{target}\nyes\toui\n".encode(encoding), "it's mine.tsv")
+    if (encoding, target) == ("windows-1252", "soleil"):
+        assert read_tsv(path), "without accents there is nothing to convert"
+        return
     message = complaint(read_tsv, path)
     assert "is not UTF-8" in message
     (command,) = re.findall("`(.+)`", message)
     if encoding == "utf-16-le":  # no mark tells the order of bytes: what was meant differs between systems
         command = command.replace("UTF-16 ", "UTF-16LE ")
     subprocess.run(command, shell=True, check=True)
-    assert read_tsv(f"{path}.utf8") == [Pair("summer", "l'été"), Pair("yes", "oui")]
+    assert read_tsv(f"{path}.utf8") == [Pair("summer", target), Pair("yes", "oui")]
 
 
 # ------------------------------------------------------------------------------------------------------ parallel files

@@ -80,6 +80,10 @@ def test_words_come_back(text):
     assert tokenizer.detokenize(tokens) == one_spaced(text.replace(JOIN, " "))
 
 
+def test_the_mark_itself_cannot_stand_in_a_text():
+    assert WordTokenizer().tokenize(f"a{JOIN}b {JOIN}c") == ["a", "b", "c"]
+
+
 @given(st.lists(st.text(st.sampled_from(f"ab'-. {JOIN}"), min_size=1)))
 def test_whatever_a_model_writes_can_be_read(tokens):
     assert JOIN not in WordTokenizer().detokenize(tokens)
