@@ -36,7 +36,6 @@ OWN_PAIRS: dict[str, Any] = {
     "warmup": 200,
     "dropout": 0.3,
     "label_smoothing": 0.1,
-    "tied": True,
     "max_length": 50,
     "beam": 4,
 }
@@ -58,9 +57,10 @@ class Translation(SequenceTask):
     settings_type: ClassVar[type[SequenceSettings]] = TranslationSettings
 
     def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Real sentences want a larger, regularised model, and more epochs."""
+        """Real sentences want a larger, regularised model, more epochs, and tied embeddings where the sizes allow them."""
         if changes.get("data"):
-            return OWN_PAIRS
+            own = {**OWN_PAIRS, **changes}
+            return OWN_PAIRS | {"tied": own["embedding"] == own["hidden"] and not own.get("peeky")}
         return PHRASES | CHINESE if changes.get("language") == "zh" else PHRASES
 
     def generate(self, settings: Any) -> tuple[Split, Key]:
