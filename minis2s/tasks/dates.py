@@ -17,7 +17,7 @@ RECIPE: dict[str, Any] = {
     "embedding": 64,
     "hidden": 128,
     "batch_size": 128,
-    "epochs": 2,
+    "epochs": 3,
     "lr": 3e-3,
     "schedule": "linear",
     "warmup": 100,

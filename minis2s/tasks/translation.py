@@ -57,7 +57,7 @@ class Translation(SequenceTask):
     settings_type: ClassVar[type[SequenceSettings]] = TranslationSettings
 
     def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Real sentences want a larger, regularised model, more epochs, and tied embeddings where the sizes allow them."""
+        """Real sentences want a larger, regularised model, and tied embeddings where the sizes allow them."""
         if changes.get("data"):
             own = {**OWN_PAIRS, **changes}
             return OWN_PAIRS | {"tied": own["embedding"] == own["hidden"] and not own.get("peeky")}
