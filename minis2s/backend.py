@@ -157,8 +157,8 @@ def item(x: Array) -> float | int | bool:
 def scatter_add(ids: Array, rows: Array, count: int) -> Array:
     """Sum rows that share an id: `out[v] = sum of rows[n] over n with ids[n] == v`.
 
-    On the host the rows are sorted by id and summed run by run, which is far faster than `np.add.at`; on the device
-    `add.at` adds with atomics, without waiting.
+    On the host number by number: NumPy has a fast `add.at` for one axis only, eight times as fast as for rows. On the
+    device `add.at` adds with atomics, without waiting.
 
     Parameters
     ----------
@@ -179,10 +179,9 @@ def scatter_add(ids: Array, rows: Array, count: int) -> Array:
     if xp is not np:
         xp.add.at(out, ids, rows)
         return out
-    order = np.argsort(ids, kind="stable")
-    sorted_ids = ids[order]
-    starts = np.flatnonzero(np.concatenate(([True], sorted_ids[1:] != sorted_ids[:-1])))
-    out[sorted_ids[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+    width = rows.shape[1]
+    places = (ids[:, None] * width + np.arange(width)).reshape(-1)
+    np.add.at(out.reshape(-1), places, rows.reshape(-1))
     return out
 
 
