@@ -19,6 +19,12 @@ from minis2s import functional as F
 from minis2s.backend import Array, get_xp, to_device, to_numpy
 from minis2s.data.vocabulary import BOS, EOS, PAD
 
+KEEP = 0.8
+"""Finished sentences stay in the batch while more than this share of it goes on: every copy of the rest costs, too."""
+
+FEW = 32
+"""Up to so many largest numbers of a row are faster found one after the other."""
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -62,18 +68,34 @@ def _evaluating(model: Any) -> Iterator[None]:
 
 
 def _encode(model: Any, source: np.ndarray, mask: np.ndarray) -> tuple[Any, Any]:
-    (memory, carry), _ = model.encode(to_device(source, model.device), to_device(mask, model.device))
+    device_mask = None if mask.all() else to_device(mask, model.device)
+    (memory, carry), _ = model.encode(to_device(source, model.device), device_mask)
     return memory, carry
 
 
 def _select(parts: Any, index: Array) -> Any:
-    """Take sentences `index` out of whatever a model hands on: arrays with the batch on axis 1, in (named) tuples."""
-    if parts is None:
-        return None
-    if isinstance(parts, tuple):
-        chosen = [_select(p, index) for p in parts]
-        return type(parts)(*chosen) if hasattr(parts, "_fields") else tuple(chosen)
-    return parts.take(index, axis=1)
+    """Take places `index` out of whatever a model hands on: arrays with the batch on axis 1, in (named) tuples.
+
+    An array that is handed on twice is copied once: a memory may be its own keys.
+    """
+    taken: dict[int, Array] = {}
+
+    def take(part: Any) -> Any:
+        if part is None:
+            return None
+        if isinstance(part, tuple):
+            chosen = [take(p) for p in part]
+            return type(part)(*chosen) if hasattr(part, "_fields") else tuple(chosen)
+        if id(part) not in taken:
+            taken[id(part)] = part.take(index, axis=1)
+        return taken[id(part)]
+
+    return take(parts)
+
+
+def _worth_leaving(going: np.ndarray) -> bool:
+    """Have so many sentences finished that it pays to copy the others?"""
+    return going.sum() <= KEEP * len(going)
 
 
 def _log_probs(logits: Array) -> Array:
@@ -81,11 +103,6 @@ def _log_probs(logits: Array) -> Array:
     y, _ = F.log_softmax(logits)
     y[:, PAD] = y[:, BOS] = -get_xp(y).inf
     return y
-
-
-def _attention(rows: list[np.ndarray], mask: np.ndarray) -> np.ndarray | None:
-    """Stack the weights of each step, without the padding of the source: T rows (S,), mask (S,) -> (T, S)."""
-    return np.stack(rows)[:, mask] if rows else None
 
 
 # ---------------------------------------------------------------------------------------------- one token a step
@@ -142,12 +159,12 @@ def _one_by_one(
     max_length: int,
     choose: Callable[[Array, np.ndarray], Array],
 ) -> list[list[Hypothesis]]:
-    """One token a step for every sentence that goes on; finished ones leave the batch."""
+    """One token a step for every sentence; finished ones leave the batch some at a time."""
     N = source.shape[1]
-    tokens: list[list[int]] = [[] for _ in range(N)]
-    rows: list[list[np.ndarray]] = [[] for _ in range(N)]
+    tokens = np.full((max_length + 1, N), EOS)
     log_prob = np.zeros(N)
-    alive = np.arange(N)
+    attention = None
+    alive, going = np.arange(N), np.ones(N, dtype=bool)  # the sentence at each place of the batch; does it go on?
     with _evaluating(model):
         memory, carry = _encode(model, source, source_mask)
         ids = to_device(np.full(N, BOS), model.device)
@@ -155,24 +172,25 @@ def _one_by_one(
             logits, carry, weights = model.step(ids, carry, memory)
             log_probs = _log_probs(logits)
             ids = choose(log_probs, alive) if t < max_length else ids * 0 + EOS
-            step_ids = to_numpy(ids)
-            log_prob[alive] += to_numpy(log_probs[get_xp(ids).arange(len(alive)), ids])
+            here = alive[going]
+            tokens[t, here] = to_numpy(ids)[going]
+            log_prob[here] += to_numpy(log_probs[get_xp(ids).arange(len(alive)), ids])[going]
             if weights is not None:
-                for n, row in zip(alive, to_numpy(weights), strict=True):
-                    rows[n].append(row)
-            going = step_ids != EOS
-            for n, token in zip(alive[going], step_ids[going], strict=True):
-                tokens[n].append(int(token))
+                rows = to_numpy(weights)
+                attention = np.zeros((max_length + 1, N, len(source)), rows.dtype) if attention is None else attention
+                attention[t, here] = rows[going]
+            going[going] = tokens[t, here] != EOS
             if not going.any():
                 break
-            if not going.all():
+            if _worth_leaving(going):
                 keep = to_device(np.flatnonzero(going), model.device)
-                alive, ids = alive[going], ids[keep]
+                alive, going, ids = alive[going], going[going], ids[keep]
                 memory, carry = _select(memory, keep), _select(carry, keep)
-    return [
-        [Hypothesis(tokens[n], float(log_prob[n]), float(log_prob[n]), _attention(rows[n], source_mask[:, n]))]
-        for n in range(N)
-    ]
+    found = []
+    for n, length in enumerate((tokens != EOS).sum(axis=0)):
+        seen = None if attention is None else attention[: length + 1, n][:, source_mask[:, n]]
+        found.append([Hypothesis(tokens[:length, n].tolist(), float(log_prob[n]), float(log_prob[n]), seen)])
+    return found
 
 
 # --------------------------------------------------------------------------------------------------- beam search
@@ -215,8 +233,7 @@ def beam_search(
     trail = _Trail(source_mask, B)
     with _evaluating(model):
         memory, carry = _encode(model, source, source_mask)
-        V = model.config.target_vocabulary
-        alive = np.arange(N)  # sentences that go on
+        alive = np.arange(N)  # the sentence at each place of the batch, B rows each
         scores = np.full((N, B), -np.inf)  # log-probability of each prefix; -inf is an empty place
         scores[:, 0] = 0  # all prefixes are alike at first: only one counts
         every = to_device(np.repeat(alive, B), model.device)
@@ -224,36 +241,56 @@ def beam_search(
         ids = to_device(np.full(N * B, BOS), model.device)
         for t in range(max_length + 1):
             logits, carry, weights = model.step(ids, carry, memory)
-            log_probs = to_numpy(_log_probs(logits)).reshape(len(alive), B, V)
-            if t == max_length:
-                only_eos = np.full(V, -np.inf)
-                only_eos[EOS] = 0
-                log_probs = log_probs + only_eos
-            total = scores[:, :, None] + log_probs  # (A, B, V)
-            total, origin, token = _best(total.reshape(len(alive), -1), B, V)  # (A, B) each
+            total, origin, token = _extend(scores, _log_probs(logits), only_eos=t == max_length)
             places = B - np.array([len(finished[n]) for n in alive])
             total[np.arange(B) >= places[:, None]] = -np.inf
             trail.append(alive, origin, token, None if weights is None else to_numpy(weights))
             for a, b in zip(*np.nonzero((token == EOS) & (total > -np.inf)), strict=True):
                 finished[alive[a]].append(trail.hypothesis(alive[a], b, float(total[a, b]), alpha))
             total[token == EOS] = -np.inf
-            scores = total
+            scores, kept = total, np.arange(len(alive))
             going = (scores > -np.inf).any(axis=1)
             if not going.any():
                 break
-            places_taken = (np.flatnonzero(going)[:, None] * B + origin[going]).reshape(-1)
-            index = to_device(places_taken, model.device)
-            alive, scores = alive[going], scores[going]
-            memory, carry = _select(memory, index), _select(carry, index)
-            ids = to_device(token[going].reshape(-1), model.device)
+            if _worth_leaving(going):
+                kept = np.flatnonzero(going)
+                alive, scores, origin, token = alive[going], scores[going], origin[going], token[going]
+                rows = kept[:, None] * B + np.arange(B)  # a sentence's rows of the memory are all alike
+                memory = _select(memory, to_device(rows.reshape(-1), model.device))
+            carry = _select(carry, to_device((kept[:, None] * B + origin).reshape(-1), model.device))
+            ids = to_device(token.reshape(-1), model.device)
     return [sorted(h, key=lambda x: -x.score)[:n_best] for h in finished]
 
 
-def _best(total: np.ndarray, B: int, V: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The B best of each row of (A, B * V), best first: their values, the beam they come from, their token."""
-    top = np.argpartition(-total, B - 1, axis=1)[:, :B] if total.shape[1] > B else np.argsort(-total, axis=1)
-    top = np.take_along_axis(top, np.argsort(-np.take_along_axis(total, top, axis=1), axis=1, kind="stable"), axis=1)
-    return np.take_along_axis(total, top, axis=1), top // V, top % V
+def _extend(scores: np.ndarray, log_probs: Array, only_eos: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The B best of all prefixes longer by one token.
+
+    scores (A, B), log_probs (A * B, V) -> log-probabilities, best first, the place each comes from, its token: (A, B)
+    """
+    A, B = scores.shape
+    if only_eos:
+        token = np.full((A * B, 1), EOS)
+        values = to_numpy(log_probs[:, EOS : EOS + 1])
+    else:
+        token, values = (to_numpy(x) for x in _largest(log_probs, min(B, log_probs.shape[1])))
+    K = token.shape[1]  # of a prefix no more than B continuations can be among the best
+    place, total = _largest((scores[:, :, None] + values.reshape(A, B, K)).reshape(A, -1), B)
+    return total, place // K, np.take_along_axis(token.reshape(A, -1), place, axis=1)
+
+
+def _largest(x: Array, count: int) -> tuple[Array, Array]:
+    """Places and values of the `count` largest numbers of each row, largest first. Spoils x."""
+    xp = get_xp(x)
+    if count > FEW:
+        place = xp.argsort(-x, axis=1)[:, :count]
+        return place, xp.take_along_axis(x, place, axis=1)
+    row, places, values = xp.arange(len(x)), [], []
+    for _ in range(count):
+        place = x.argmax(axis=1)
+        places.append(place)
+        values.append(x[row, place])
+        x[row, place] = -xp.inf
+    return xp.stack(places, axis=1), xp.stack(values, axis=1)
 
 
 class _Trail:
@@ -280,7 +317,8 @@ class _Trail:
             if weights is not None:
                 rows.append(weights[a * self.B + b])
         score = log_prob / float(length_penalty(len(tokens), alpha))
-        return Hypothesis(tokens[:0:-1], score, log_prob, _attention(rows[::-1], self.mask[:, n]))
+        attention = np.stack(rows[::-1])[:, self.mask[:, n]] if rows else None
+        return Hypothesis(tokens[:0:-1], score, log_prob, attention)
 
 
 # -------------------------------------------------------------------------------------------------- forced scoring

@@ -58,7 +58,7 @@ def test_forced_scores(device):
     np.testing.assert_allclose(got, expected, rtol=10 * device.tolerance)
 
 
-@pytest.mark.parametrize(("decoder", "waits"), [("greedy", 3), ("sample", 3), ("beam", 2)])
+@pytest.mark.parametrize(("decoder", "waits"), [("greedy", 3), ("sample", 3), ("beam", 3)])
 def test_waits_of_a_step(decoder, waits, fake_device):
     """Tokens, scores and attention weights come to the host, once a step and not once a sentence."""
     model, steps = make_model("gru", "cuda"), []
