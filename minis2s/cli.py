@@ -88,9 +88,10 @@ class Parser(argparse.ArgumentParser):
 
 def train(args: argparse.Namespace) -> int:
     """`minis2s train`."""
-    from minis2s.backend import use_device
+    from minis2s.backend import keep_memory, use_device
     from minis2s.tasks import load_task
 
+    keep_memory()
     task = load_task(args.task)
     changes = _changes(args, task.name)
     with use_device(args.device) as device:
