@@ -15,8 +15,8 @@ import numpy as np
 from minis2s.backend import Array, get_xp, in_blocks, to_device, to_numpy
 from minis2s.nn.module import ParameterBuffer
 
-BLOCK = 1 << 17
-"""Numbers in a block: small enough that the arrays of an update stay in the cache, large enough to hide the calls."""
+BLOCK = 1 << 18
+"""Numbers in a block: few enough to stay in the cache, enough that threads seldom meet between two calls."""
 
 
 # ------------------------------------------------------------------------------------------------- optimizers
@@ -168,7 +168,7 @@ class Adam(Optimizer):
         if self.weight_decay:
             g = g + self.weight_decay * p
         b1, b2 = self.betas
-        correction1, correction2 = 1 - b1**self.steps, sqrt(1 - b2**self.steps)
+        correction1, correction2 = 1 - b1**self.steps, sqrt(1 - b2**self.steps)  # of (2); the second multiplied out
         m *= b1
         m += xp.multiply(g, 1 - b1, out=scratch)
         xp.multiply(g, g, out=scratch)
@@ -176,10 +176,9 @@ class Adam(Optimizer):
         v *= b2
         v += scratch
         xp.sqrt(v, out=scratch)
-        scratch *= 1 / correction2
-        scratch += self.eps
+        scratch += self.eps * correction2
         xp.divide(m, scratch, out=scratch)
-        scratch *= self.lr / correction1
+        scratch *= self.lr * correction2 / correction1
         p -= scratch
 
 
