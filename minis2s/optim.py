@@ -61,7 +61,7 @@ class Optimizer:
         Raises
         ------
         ValueError
-            If it belongs to another optimizer or to a model of another size.
+            If it belongs to another optimizer or to a model of another size. Then nothing is changed.
         """
         expected = {"steps", *self.state_names}
         if set(state) != expected:
@@ -69,6 +69,7 @@ class Optimizer:
         for name, own in self.state.items():
             if state[name].shape != own.shape:
                 raise ValueError(f"load_state_dict: {name} has {state[name].size} numbers, the model {own.size}")
+        for name, own in self.state.items():
             own[...] = to_device(np.asarray(state[name]), "cpu" if isinstance(own, np.ndarray) else "cuda")
         self.steps = int(state["steps"])
 
