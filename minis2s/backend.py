@@ -255,9 +255,17 @@ def _pool() -> ThreadPoolExecutor | None:
     return ThreadPoolExecutor(others, "minis2s") if others and sys.platform != "emscripten" else None
 
 
+_has_its_share: ContextVar[bool] = ContextVar("minis2s_has_its_share", default=False)
+
+
 def _helpers() -> ThreadPoolExecutor | None:
-    """The pool for a caller outside it. One of its own threads gets None: waiting for itself it would wait for ever."""
-    return None if current_thread().name.startswith("minis2s") else _pool()
+    """The pool, for a caller whose work is not shared yet.
+
+    One of its own threads gets None: waiting for itself it would wait for ever. So does the caller while every core has
+    its share: it would wait for a core that is busy.
+    """
+    shared = _has_its_share.get() or current_thread().name.startswith("minis2s")
+    return None if shared else _pool()
 
 
 def in_blocks(work: Callable[[slice], object], count: int, block: int, like: Array) -> None:
@@ -324,10 +332,14 @@ def side_by_side(first: Callable[[], T], second: Callable[[], T], like: Array) -
     On the host, and where `like`, an array such as each step handles, is large enough to pay for it, each gets a core
     of its own: its matrix products run on that core alone meanwhile, which beats sharing every small one.
     """
-    pool = _pool()
+    pool = _helpers()
     if pool is None or not side_by_side_pays(like):
         return first(), second()
     with _blas().limit(limits=1, user_api="blas"):
         other = pool.submit(second)
-        mine = first()
+        token = _has_its_share.set(True)
+        try:
+            mine = first()
+        finally:
+            _has_its_share.reset(token)
         return mine, other.result()

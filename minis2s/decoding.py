@@ -11,16 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from minis2s import functional as F
-from minis2s.backend import Array, get_xp, to_device, to_numpy
+from minis2s.backend import Array, get_xp, side_by_side, side_by_side_pays, to_device, to_numpy
 from minis2s.data.vocabulary import BOS, EOS, PAD
 
 KEEP = 0.8
 """Finished sentences stay in the batch while more than this share of it goes on: every copy of the rest costs, too."""
+
+EACH_CORE = 32
+"""Sentences from which on a core is worth having."""
 
 FEW = 32
 """Up to so many largest numbers of a row are faster found one after the other."""
@@ -46,6 +50,10 @@ class Hypothesis:
     score: float
     log_prob: float
     attention: np.ndarray | None = None
+
+
+Search = Callable[[np.ndarray, np.ndarray], list[list[Hypothesis]]]
+"""From source and mask to the hypotheses of each sentence."""
 
 
 def length_penalty(length: Array | int, alpha: float) -> Array | float:
@@ -93,6 +101,16 @@ def _select(parts: Any, index: Array) -> Any:
     return take(parts)
 
 
+def _on_both_cores(model: Any, search: Search, source: np.ndarray, mask: np.ndarray) -> list[list[Hypothesis]]:
+    """Search for the answers to every other sentence on one core, to the rest on a second one."""
+    if source.shape[1] < 2 * EACH_CORE or not side_by_side_pays(model.buffer.data):
+        return search(source, mask)
+    found: list[list[Hypothesis]] = [[] for _ in range(source.shape[1])]
+    halves = [partial(search, np.ascontiguousarray(source[:, k::2]), mask[:, k::2]) for k in (0, 1)]
+    found[::2], found[1::2] = side_by_side(*halves, like=model.buffer.data)
+    return found
+
+
 def _worth_leaving(going: np.ndarray) -> bool:
     """Have so many sentences finished that it pays to copy the others?"""
     return going.sum() <= KEEP * len(going)
@@ -123,7 +141,12 @@ def greedy(model: Any, source: np.ndarray, source_mask: np.ndarray, max_length: 
     -------
     For each sentence a list of one hypothesis.
     """
-    return _one_by_one(model, source, source_mask, max_length, lambda log_probs, _: log_probs.argmax(axis=1))
+
+    def likeliest(log_probs: Array, _: np.ndarray) -> Array:
+        return log_probs.argmax(axis=1)
+
+    with _evaluating(model):
+        return _on_both_cores(model, partial(_one_by_one, model, likeliest, max_length), source, source_mask)
 
 
 def sample(
@@ -149,15 +172,16 @@ def sample(
         place = to_device(u, model.device) * cumulative[:, -1]
         return (cumulative > place[:, None]).argmax(axis=1)
 
-    return _one_by_one(model, source, source_mask, max_length, draw)
+    with _evaluating(model):
+        return _one_by_one(model, draw, max_length, source, source_mask)
 
 
 def _one_by_one(
     model: Any,
+    choose: Callable[[Array, np.ndarray], Array],
+    max_length: int,
     source: np.ndarray,
     source_mask: np.ndarray,
-    max_length: int,
-    choose: Callable[[Array, np.ndarray], Array],
 ) -> list[list[Hypothesis]]:
     """One token a step for every sentence; finished ones leave the batch some at a time."""
     N = source.shape[1]
@@ -165,27 +189,26 @@ def _one_by_one(
     log_prob = np.zeros(N)
     attention = None
     alive, going = np.arange(N), np.ones(N, dtype=bool)  # the sentence at each place of the batch; does it go on?
-    with _evaluating(model):
-        memory, carry = _encode(model, source, source_mask)
-        ids = to_device(np.full(N, BOS), model.device)
-        for t in range(max_length + 1):
-            logits, carry, weights = model.step(ids, carry, memory)
-            log_probs = _log_probs(logits)
-            ids = choose(log_probs, alive) if t < max_length else ids * 0 + EOS
-            here = alive[going]
-            tokens[t, here] = to_numpy(ids)[going]
-            log_prob[here] += to_numpy(log_probs[get_xp(ids).arange(len(alive)), ids])[going]
-            if weights is not None:
-                rows = to_numpy(weights)
-                attention = np.zeros((max_length + 1, N, len(source)), rows.dtype) if attention is None else attention
-                attention[t, here] = rows[going]
-            going[going] = tokens[t, here] != EOS
-            if not going.any():
-                break
-            if _worth_leaving(going):
-                keep = to_device(np.flatnonzero(going), model.device)
-                alive, going, ids = alive[going], going[going], ids[keep]
-                memory, carry = _select(memory, keep), _select(carry, keep)
+    memory, carry = _encode(model, source, source_mask)
+    ids = to_device(np.full(N, BOS), model.device)
+    for t in range(max_length + 1):
+        logits, carry, weights = model.step(ids, carry, memory)
+        log_probs = _log_probs(logits)
+        ids = choose(log_probs, alive) if t < max_length else ids * 0 + EOS
+        here = alive[going]
+        tokens[t, here] = to_numpy(ids)[going]
+        log_prob[here] += to_numpy(log_probs[get_xp(ids).arange(len(alive)), ids])[going]
+        if weights is not None:
+            rows = to_numpy(weights)
+            attention = np.zeros((max_length + 1, N, len(source)), rows.dtype) if attention is None else attention
+            attention[t, here] = rows[going]
+        going[going] = tokens[t, here] != EOS
+        if not going.any():
+            break
+        if _worth_leaving(going):
+            keep = to_device(np.flatnonzero(going), model.device)
+            alive, going, ids = alive[going], going[going], ids[keep]
+            memory, carry = _select(memory, keep), _select(carry, keep)
     found = []
     for n, length in enumerate((tokens != EOS).sum(axis=0)):
         seen = None if attention is None else attention[: length + 1, n][:, source_mask[:, n]]
@@ -228,38 +251,46 @@ def beam_search(
     """
     if not 1 <= n_best <= beam:
         raise ValueError(f"beam_search: n_best is {n_best}, expected 1 to beam = {beam}")
-    N, B = source.shape[1], beam
+    search = partial(_beam_search, model, beam, alpha, max_length)
+    with _evaluating(model):
+        return [h[:n_best] for h in _on_both_cores(model, search, source, source_mask)]
+
+
+def _beam_search(
+    model: Any, B: int, alpha: float, max_length: int, source: np.ndarray, source_mask: np.ndarray
+) -> list[list[Hypothesis]]:
+    """All finished hypotheses of each sentence, best first."""
+    N = source.shape[1]
     finished: list[list[Hypothesis]] = [[] for _ in range(N)]
     trail = _Trail(source_mask, B)
-    with _evaluating(model):
-        memory, carry = _encode(model, source, source_mask)
-        alive = np.arange(N)  # the sentence at each place of the batch, B rows each
-        scores = np.full((N, B), -np.inf)  # log-probability of each prefix; -inf is an empty place
-        scores[:, 0] = 0  # all prefixes are alike at first: only one counts
-        every = to_device(np.repeat(alive, B), model.device)
-        memory, carry = _select(memory, every), _select(carry, every)
-        ids = to_device(np.full(N * B, BOS), model.device)
-        for t in range(max_length + 1):
-            logits, carry, weights = model.step(ids, carry, memory)
-            total, origin, token = _extend(scores, _log_probs(logits), only_eos=t == max_length)
-            places = B - np.array([len(finished[n]) for n in alive])
-            total[np.arange(B) >= places[:, None]] = -np.inf
-            trail.append(alive, origin, token, None if weights is None else to_numpy(weights))
-            for a, b in zip(*np.nonzero((token == EOS) & (total > -np.inf)), strict=True):
-                finished[alive[a]].append(trail.hypothesis(alive[a], b, float(total[a, b]), alpha))
-            total[token == EOS] = -np.inf
-            scores, kept = total, np.arange(len(alive))
-            going = (scores > -np.inf).any(axis=1)
-            if not going.any():
-                break
-            if _worth_leaving(going):
-                kept = np.flatnonzero(going)
-                alive, scores, origin, token = alive[going], scores[going], origin[going], token[going]
-                rows = kept[:, None] * B + np.arange(B)  # a sentence's rows of the memory are all alike
-                memory = _select(memory, to_device(rows.reshape(-1), model.device))
-            carry = _select(carry, to_device((kept[:, None] * B + origin).reshape(-1), model.device))
-            ids = to_device(token.reshape(-1), model.device)
-    return [sorted(h, key=lambda x: -x.score)[:n_best] for h in finished]
+    memory, carry = _encode(model, source, source_mask)
+    alive = np.arange(N)  # the sentence at each place of the batch, B rows each
+    scores = np.full((N, B), -np.inf)  # log-probability of each prefix; -inf is an empty place
+    scores[:, 0] = 0  # all prefixes are alike at first: only one counts
+    every = to_device(np.repeat(alive, B), model.device)
+    memory, carry = _select(memory, every), _select(carry, every)
+    ids = to_device(np.full(N * B, BOS), model.device)
+    for t in range(max_length + 1):
+        logits, carry, weights = model.step(ids, carry, memory)
+        total, origin, token = _extend(scores, _log_probs(logits), only_eos=t == max_length)
+        places = B - np.array([len(finished[n]) for n in alive])
+        total[np.arange(B) >= places[:, None]] = -np.inf
+        trail.append(alive, origin, token, None if weights is None else to_numpy(weights))
+        for a, b in zip(*np.nonzero((token == EOS) & (total > -np.inf)), strict=True):
+            finished[alive[a]].append(trail.hypothesis(alive[a], b, float(total[a, b]), alpha))
+        total[token == EOS] = -np.inf
+        scores, kept = total, np.arange(len(alive))
+        going = (scores > -np.inf).any(axis=1)
+        if not going.any():
+            break
+        if _worth_leaving(going):
+            kept = np.flatnonzero(going)
+            alive, scores, origin, token = alive[going], scores[going], origin[going], token[going]
+            rows = kept[:, None] * B + np.arange(B)  # a sentence's rows of the memory are all alike
+            memory = _select(memory, to_device(rows.reshape(-1), model.device))
+        carry = _select(carry, to_device((kept[:, None] * B + origin).reshape(-1), model.device))
+        ids = to_device(token.reshape(-1), model.device)
+    return [sorted(h, key=lambda x: -x.score) for h in finished]
 
 
 def _extend(scores: np.ndarray, log_probs: Array, only_eos: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import pytest
 from batches import random_batch
 from models_to_test import CONFIGS
 
+from minis2s import backend, decoding
 from minis2s.data.batching import collate
 from minis2s.decoding import beam_search, force, greedy, length_penalty, sample
 from minis2s.models import Seq2Seq, Seq2SeqConfig
@@ -26,7 +27,7 @@ every_model = pytest.mark.parametrize("name", MODELS)
 def make_model(name="gru-input_feeding-reversed", scale=4.0, seed=1, **options):
     """Weights so large that answers differ, and end at different steps."""
     sizes = {"source_vocabulary": 12, "target_vocabulary": V, "embedding": 12, "hidden": 12}
-    config = Seq2SeqConfig(**MODELS[name] | options | sizes)
+    config = Seq2SeqConfig(**sizes | MODELS[name] | {"embedding": 12} | options)
     model = Seq2Seq(config, np.random.default_rng(seed)).to(dtype=np.float64)
     model.buffer.data *= scale
     model.decoder.output.bias.data[...] = 0
@@ -198,6 +199,19 @@ def test_a_model_that_stops_at_once(search):
         assert h.tokens == []
         assert h.log_prob == pytest.approx(0, abs=1e-9)
         assert h.attention.shape == (1, length + 1)
+
+
+@pytest.mark.parametrize("search", [greedy, beam_search])
+def test_two_cores_are_one(search, monkeypatch):
+    """A large batch is decoded by every core there is; dropout stays off until the last of them is done."""
+    model = make_model("gru-dropout", target_vocabulary=100)
+    batch = random_batch(np.random.default_rng(0), np.arange(70) % 9, [0] * 70, 12)
+    assert model.buffer.data.size >= backend.PAYS
+    assert batch.source.shape[1] >= 2 * decoding.EACH_CORE
+    shared = search(model, batch.source, batch.source_mask, LONGEST)
+    monkeypatch.setattr(backend, "_pool", lambda: None)
+    for a, b in zip(search(model, batch.source, batch.source_mask, LONGEST), shared, strict=True):
+        assert_same(a, b)
 
 
 # ------------------------------------------------------------------------------------------------- greedy
