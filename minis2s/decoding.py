@@ -107,13 +107,13 @@ def _on_both_cores(model: Any, search: Search, source: np.ndarray, mask: np.ndar
         return search(source, mask)
     found: list[list[Hypothesis]] = [[] for _ in range(source.shape[1])]
     halves = [partial(search, np.ascontiguousarray(source[:, k::2]), mask[:, k::2]) for k in (0, 1)]
-    found[::2], found[1::2] = side_by_side(*halves, like=model.buffer.data)
+    found[::2], found[1::2] = side_by_side(halves[0], halves[1], like=model.buffer.data)
     return found
 
 
-def _worth_leaving(going: np.ndarray) -> bool:
+def _worth_leaving(going: Array) -> bool:
     """Have so many sentences finished that it pays to copy the others?"""
-    return going.sum() <= KEEP * len(going)
+    return bool(going.sum() <= KEEP * len(going))
 
 
 def _log_probs(logits: Array) -> Array:
