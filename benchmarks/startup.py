@@ -1,6 +1,6 @@
 """Seconds until `minis2s --help` has answered: median of several processes. The bar is half a second.
 
-    python benchmarks/startup.py
+python benchmarks/startup.py
 """
 
 from __future__ import annotations
