@@ -6,6 +6,8 @@
 Positional parameters are inputs, and `backward` answers with one gradient for each of them, in order (None for ids and
 masks, the bare gradient where there is one input). Keyword-only parameters are options. A `backward` may be called
 more than once; it changes neither its arguments nor the inputs, and returns no view of them.
+
+Equations are numbered as in the lessons; (1') is the backward of (1).
 """
 
 from minis2s.functional.activation import gelu, log_softmax, relu, sigmoid, softmax, tanh

@@ -32,7 +32,7 @@ def logistic(x: Array, out: Array | None = None) -> Array:
 def sigmoid(x: Array) -> tuple[Array, Backward]:
     """Squash to (0, 1).
 
-    y = 1 / (1 + exp(-x)),   dy/dx = y (1 - y)
+    y = 1 / (1 + exp(-x)),   dy/dx = y (1 - y)                             (1)
     """
     y = logistic(x)
 
@@ -45,7 +45,7 @@ def sigmoid(x: Array) -> tuple[Array, Backward]:
 def tanh(x: Array) -> tuple[Array, Backward]:
     """Squash to (-1, 1).
 
-    y = tanh(x),   dy/dx = 1 - y^2
+    y = tanh(x),   dy/dx = 1 - y^2                                         (2)
     """
     y = get_xp(x).tanh(x)
 
@@ -89,8 +89,8 @@ def gelu(x: Array) -> tuple[Array, Backward]:
 def softmax(x: Array, mask: Array | None = None) -> tuple[Array, Backward]:
     """Turn scores into weights that sum to 1, over the last axis.
 
-        y_j = exp(x_j) / sum_k exp(x_k)                                    k over the real entries
-        dx_j = y_j (dy_j - sum_k y_k dy_k)
+        y_j = exp(x_j) / sum_k exp(x_k),   k over the real entries         (3)
+        dx_j = y_j (dy_j - sum_k y_k dy_k)                                 (3')
 
     Parameters
     ----------
@@ -126,8 +126,8 @@ def softmax(x: Array, mask: Array | None = None) -> tuple[Array, Backward]:
 def log_softmax(x: Array, mask: Array | None = None) -> tuple[Array, Backward]:
     """Logarithm of the softmax over the last axis.
 
-        y_j = x_j - log sum_k exp(x_k)
-        dx_j = dy_j - exp(y_j) sum_k dy_k
+        y_j = x_j - log sum_k exp(x_k)                                     (4)
+        dx_j = dy_j - exp(y_j) sum_k dy_k                                  (4')
 
     Masked entries (False) have the value -inf and pass no gradient.
 

@@ -33,6 +33,7 @@ def dot_scores(query: Array, memory: Array) -> tuple[Array, Backward]:
     """Score by the dot product (Luong, Pham & Manning 2015, section 3.1).
 
         score_ts = q_t . m_s                                               (1)
+        dq_t = sum_s dscore_ts m_s,   dm_s = sum_t dscore_ts q_t           (1')
 
     query (T, N, H), memory (S, N, H) -> scores (N, T, S); backward(dscores) -> dquery, dmemory
     """
@@ -86,7 +87,9 @@ def general_scores(query: Array, memory: Array, weight: Array) -> tuple[Array, B
 def additive_scores(query: Array, keys: Array, vector: Array) -> tuple[Array, Backward]:
     """Score by a small network (Bahdanau, Cho & Bengio 2015, appendix A.1.2).
 
-        score_ts = v . tanh(q_t + k_s),   q_t = W s_t + b,   k_s = U m_s      (4)
+        score_ts = v . a_ts,   a_ts = tanh(q_t + k_s),   q_t = W s_t + b,   k_s = U m_s      (4)
+        dz_ts = dscore_ts v (1 - a_ts^2),   dq_t = sum_s dz_ts,   dk_s = sum_t dz_ts         (4')
+        dv = sum_ts dscore_ts a_ts
 
     Both projections are plain :func:`linear` maps, made before the call: the keys once a sentence, not once a step.
 
@@ -136,7 +139,7 @@ def attend(scores: Array, memory: Array, mask: Array | None = None) -> tuple[tup
     """Soft attention: the mean of the memories, weighted by the softmax of their scores.
 
         w_t = softmax(score_t),   c_t = sum_s w_ts m_s                      (6)
-        dw_ts = dc_t . m_s,       dm_s = sum_t w_ts dc_t
+        dw_ts = dc_t . m_s,       dm_s = sum_t w_ts dc_t                    (6')
 
     Parameters
     ----------
@@ -168,7 +171,7 @@ def hard_attend(
     """Hard attention: draw one memory from the softmax of the scores (Xu et al. 2015, section 4.1).
 
         w_t = softmax(score_t),   s_t ~ w_t,   c_t = m_{s_t},   l_t = log w_{t, s_t}      (7)
-        dscore_ts = dl_t ([s = s_t] - w_ts),       dm_s = sum of dc_t over all t with s_t = s
+        dscore_ts = dl_t ([s = s_t] - w_ts),       dm_s = sum of dc_t over all t with s_t = s     (7')
 
     No gradient passes through the draw itself. The score's comes by the log-probability l_t: REINFORCE
     (:func:`minis2s.functional.reinforce`) makes dl_t from a reward and a baseline. Without an `rng` the most probable

@@ -15,6 +15,7 @@ def gru_step(
         a = W_ih x + b_ih,   u = W_hh h + b_hh                                    (1)
         r, z = sigma(a_r + u_r, a_z + u_z),   n = tanh(a_n + r * u_n)             (2)
         h' = (1 - z) * n + z * h                                                 (3)
+        dn = dh' * (1 - z),   dz = dh' * (h - n),   dh = dh' * z + what comes through (2) and (1)    (3')
 
     The reset gate acts on u_n, after the matrix product, so that W_hh h is one product for all three.
 

@@ -10,7 +10,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, B
     """Affine map of the last axis.
 
         y = x W^T + b                                                      (1)
-        dx = dy W,   dW = dy^T x,   db = sum of dy over all but the last axis
+        dx = dy W,   dW = dy^T x,   db = sum of dy over all but the last axis   (1')
 
     Parameters
     ----------

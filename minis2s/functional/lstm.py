@@ -15,6 +15,9 @@ def lstm_step(
         z = W_ih x + b_ih + W_hh h + b_hh,   i, f, o = sigma(z_i, z_f, z_o),   g = tanh(z_g)    (1)
         c' = f * c + i * g                                                                     (2)
         h' = o * tanh(c')                                                                      (3)
+        do = dh' * tanh(c'),   dc' += dh' * o * (1 - tanh(c')^2)                               (3')
+        di, df, dg = dc' * (g, c, i),   dc = dc' * f                                           (2')
+        dh = dz W_hh,   dz = (di i (1 - i), df f (1 - f), dg (1 - g^2), do o (1 - o))          (1')
 
     x (N, D), h and c (N, H), weight_ih (4H, D), weight_hh (4H, H), biases (4H,)  ->  (h', c'), each (N, H)
     """

@@ -12,7 +12,8 @@ def rnn_step(
 ) -> tuple[Array, Backward]:
     """One step of an Elman network.
 
-        h' = tanh(W_ih x + b_ih + W_hh h + b_hh)                           (1)
+        h' = tanh(z),   z = W_ih x + b_ih + W_hh h + b_hh                  (1)
+        dz = dh' (1 - h'^2),   dh = dz W_hh                                (1')
 
     x (N, D), h (N, H), weight_ih (H, D), weight_hh (H, H), biases (H,)  ->  h' (N, H)
     """
