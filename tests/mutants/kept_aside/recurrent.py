@@ -1,0 +1,681 @@
+# ruff: noqa: RUF059 (students unpack every shape)
+"""Recurrent cells and sequences, as students write them: each with one mistake in its backward pass."""
+
+import numpy as np
+from mutants import mutant
+
+
+def sigmoid(a):
+    return 1 / (1 + np.exp(-a))
+
+
+def rnn_step_inputs(rng):
+    N, D, H = 3, 4, 5
+    return tuple(rng.standard_normal(s) for s in [(N, D), (N, H), (D, H), (H, H), (H,)])
+
+
+def rnn_inputs(rng):
+    N, T, D, H = 2, 4, 3, 5
+    return tuple(rng.standard_normal(s) for s in [(N, T, D), (N, H), (D, H), (H, H), (H,)])
+
+
+def lstm_inputs(rng):
+    N, T, D, H = 2, 4, 3, 5
+    return tuple(0.8 * rng.standard_normal(s) for s in [(N, T, D), (N, H), (D, 4 * H), (H, 4 * H), (4 * H,)])
+
+
+def gate_by_gate_inputs(rng):
+    N, D, H = 3, 4, 3
+    states = [rng.standard_normal(s) for s in [(N, D), (N, H), (N, H)]]
+    return (*states, *(rng.standard_normal((D, H)) for _ in "figo"), *(rng.standard_normal((H, H)) for _ in "figo"))
+
+
+# ------------------------------------------------------------------------------------------------------ Elman networks
+
+
+def rnn_step_forward(x, prev_h, Wx, Wh, b):
+    next_h = np.tanh(x.dot(Wx) + prev_h.dot(Wh) + b)
+    return next_h, (x, prev_h, Wx, Wh, next_h)
+
+
+def rnn_step_backward(dnext_h, cache):
+    x, prev_h, Wx, Wh, next_h = cache
+    dscore = dnext_h  # right: dscore = dnext_h * (1 - next_h**2)
+    dx = dscore.dot(Wx.T)
+    dprev_h = dscore.dot(Wh.T)
+    dWx = x.T.dot(dscore)
+    dWh = prev_h.T.dot(dscore)
+    db = np.sum(dscore, axis=0)
+    return dx, dprev_h, dWx, dWh, db
+
+
+mutant(
+    "rnn_step_pair_linear",
+    cause="activation-derivative-missing",
+    inputs=rnn_step_inputs,
+    wrong=("dx", "dprev_h", "dWx", "dWh", "db"),
+)((rnn_step_forward, rnn_step_backward))
+
+
+@mutant("rnn_no_flow", cause="missing-dh-carry", inputs=rnn_inputs, wrong=("dx", "dh0", "dWx", "dWh", "db"))
+def rnn_no_flow(x, h0, Wx, Wh, b):
+    N, T, D = x.shape
+    hs, h = [], h0
+    for t in range(T):
+        h = np.tanh(x[:, t] @ Wx + h @ Wh + b)
+        hs.append(h)
+    out = np.stack(hs, axis=1)
+
+    def backward(dout):
+        dx = np.zeros_like(x)
+        dWx, dWh, db = np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
+        dprev_h = np.zeros_like(h0)
+        for t in range(T - 1, -1, -1):
+            dh = dout[:, t]  # right: dh = dout[:, t] + dprev_h
+            prev = hs[t - 1] if t > 0 else h0
+            da = dh * (1 - hs[t] ** 2)
+            dx[:, t] = da @ Wx.T
+            dprev_h = da @ Wh.T
+            dWx += x[:, t].T @ da
+            dWh += prev.T @ da
+            db += da.sum(0)
+        return dx, dprev_h, dWx, dWh, db
+
+    return out, backward
+
+
+@mutant("rnn_overwrites_weights", cause="one-step-only", inputs=rnn_inputs, wrong=("dWx", "dWh", "db"))
+def rnn_overwrites_weights(x, h0, Wx, Wh, b):
+    N, T, D = x.shape
+    states = np.zeros((N, T + 1, h0.shape[1]))
+    states[:, 0] = h0
+    for t in range(T):
+        states[:, t + 1] = np.tanh(x[:, t].dot(Wx) + states[:, t].dot(Wh) + b)
+
+    def step_backward(dnext_h, t):
+        dscore = dnext_h * (1 - states[:, t + 1] ** 2)
+        return dscore @ Wx.T, dscore @ Wh.T, x[:, t].T @ dscore, states[:, t].T @ dscore, dscore.sum(axis=0)
+
+    def backward(dh):
+        dx = np.zeros_like(x)
+        dprev = np.zeros_like(h0)
+        # missing: dWx, dWh, db = np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
+        for t in reversed(range(T)):
+            dx[:, t], dprev, dWx_t, dWh_t, db_t = step_backward(dh[:, t] + dprev, t)
+            # right: dWx, dWh, db = dWx + dWx_t, dWh + dWh_t, db + db_t
+            dWx, dWh, db = dWx_t, dWh_t, db_t
+        return dx, dprev, dWx, dWh, db
+
+    return states[:, 1:].copy(), backward
+
+
+@mutant(
+    "rnn_tanh_twice",
+    cause="activation-derivative-doubled",
+    like="rnn",
+    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def rnn_tanh_twice(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T = len(x)
+    h = [h0]
+    for t in range(T):
+        h.append(np.tanh(x[t] @ weight_ih.T + bias_ih + h[-1] @ weight_hh.T + bias_hh))
+
+    def dtanh(y):
+        return 1 - y**2
+
+    def through_cell(dh, t):
+        return dh * dtanh(h[t + 1])
+
+    def backward(dy, dh_n):
+        grads = [np.zeros_like(w) for w in (x, weight_ih, weight_hh, bias_ih)]
+        dh = dh_n
+        for t in range(T)[::-1]:
+            dz = through_cell(dy[t] + dh, t)
+            dz = dz * dtanh(h[t + 1])  # right: dz = dz * 1
+            grads[0][t] = dz @ weight_ih
+            grads[1] += dz.T @ x[t]
+            grads[2] += dz.T @ h[t]
+            grads[3] += dz.sum(axis=0)
+            dh = dz @ weight_hh
+        dx, dW, dU, db = grads
+        return dx, dh, dW, dU, db, db.copy(), None
+
+    return (np.array(h[1:]), h[-1].copy()), backward
+
+
+@mutant(
+    "rnn_forgets_the_mask",
+    cause="mask-not-applied",
+    like="rnn, mask",
+    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def rnn_forgets_the_mask(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    """Padding keeps the state in the forward pass."""
+    T, N, _ = x.shape
+    states = [h0]
+    for t in range(T):
+        new = np.tanh(np.dot(x[t], weight_ih.T) + np.dot(states[t], weight_hh.T) + bias_ih + bias_hh)
+        m = mask[t].astype(float)[:, None]
+        states.append(m * new + (1 - m) * states[t])
+    y = np.array([states[t + 1] * mask[t][:, None] for t in range(T)])
+
+    def backward(dy, dh_n):
+        dx, dW, dU = np.zeros_like(x), np.zeros_like(weight_ih), np.zeros_like(weight_hh)
+        db = np.zeros_like(bias_ih)
+        carry = dh_n
+        for t in range(T - 1, -1, -1):
+            m = np.ones((N, 1))  # right: m = mask[t].astype(float)[:, None]
+            dh = carry + m * dy[t]
+            da = m * dh * (1 - states[t + 1] ** 2)
+            dx[t] = da @ weight_ih
+            dW += da.T @ x[t]
+            dU += da.T @ states[t]
+            db += da.sum(axis=0)
+            carry = da @ weight_hh + (1 - m) * dh
+        return dx, carry, dW, dU, db, 1 * db, None
+
+    return (y, states[-1].copy()), backward
+
+
+def both_ways_inputs(rng):
+    T, N, D, H = 4, 2, 3, 3
+    shapes = [(T, N, D), (H, D), (H, H), (H, D), (H, H)]
+    return tuple(rng.standard_normal(s) for s in shapes)
+
+
+@mutant("bidirectional_forward_only", cause="branch-missing", inputs=both_ways_inputs, wrong=("dx",))
+def bidirectional_forward_only(x, W_right, U_right, W_left, U_left):
+    """Two Elman networks, left to right and right to left, side by side."""
+    T, N, _ = x.shape
+    H = len(U_right)
+
+    def run(order, W, U):
+        h, kept = np.zeros((N, H)), {}
+        for t in order:
+            before = h
+            h = np.tanh(x[t] @ W.T + h @ U.T)
+            kept[t] = (before, h)
+        return kept
+
+    def run_backward(order, kept, W, U, dh_all):
+        dx, dW, dU, dh = np.zeros_like(x), 0, 0, 0
+        for t in reversed(order):
+            before, h = kept[t]
+            da = (dh_all[t] + dh) * (1 - h * h)
+            dx[t], dh = da @ W, da @ U
+            dW, dU = dW + da.T @ x[t], dU + da.T @ before
+        return dx, dW, dU
+
+    there, back = list(range(T)), list(range(T))[::-1]
+    kept_r, kept_l = run(there, W_right, U_right), run(back, W_left, U_left)
+    out = np.stack([np.hstack([kept_r[t][1], kept_l[t][1]]) for t in range(T)])
+
+    def backward(dout):
+        dx_r, dW_r, dU_r = run_backward(there, kept_r, W_right, U_right, dout[:, :, :H])
+        dx_l, dW_l, dU_l = run_backward(back, kept_l, W_left, U_left, dout[:, :, H:])
+        dx = dx_r  # right: dx = dx_r + dx_l
+        return dx, dW_r, dU_r, dW_l, dU_l
+
+    return out, backward
+
+
+class TimeRNN:
+    """A layer with weights, what it remembers, and gradients on itself; the state is kept between batches."""
+
+    def __init__(self, Wx, Wh, b):
+        self.params = [Wx, Wh, b]
+        self.dWx, self.dWh, self.db = (np.zeros_like(p) for p in self.params)
+
+    def forward(self, xs, h):
+        Wx, Wh, b = self.params
+        self.xs, self.hs = xs, [h]
+        for x in xs.transpose(1, 0, 2):
+            self.hs.append(np.tanh(x @ Wx + self.hs[-1] @ Wh + b))
+        return np.stack(self.hs[1:], axis=1)
+
+    def backward(self, dhs):
+        Wx, Wh, b = self.params
+        dxs, dh = np.empty_like(self.xs), 0
+        # missing: self.dWx, self.dWh, self.db = (np.zeros_like(p) for p in self.params)
+        for t in reversed(range(dhs.shape[1])):
+            dt = (dhs[:, t] + dh) * (1 - self.hs[t + 1] ** 2)
+            self.dWx += self.xs[:, t].T @ dt
+            self.dWh += self.hs[t].T @ dt
+            self.db += dt.sum(axis=0)
+            dxs[:, t], dh = dt @ Wx.T, dt @ Wh.T
+        return dxs, dh
+
+
+@mutant("time_rnn_never_cleared", cause="second-call-differs", inputs=rnn_inputs, wrong=("dWx", "dWh", "db"))
+def time_rnn_never_cleared(xs, h, Wx, Wh, b):
+    layer = TimeRNN(Wx, Wh, b)
+
+    def backward(dhs):
+        dxs, dh = layer.backward(dhs)
+        return dxs, dh, layer.dWx.copy(), layer.dWh.copy(), layer.db.copy()
+
+    return layer.forward(xs, h), backward
+
+
+# --------------------------------------------------------------------------------------------- long short-term memory
+
+
+@mutant("lstm_cell_full_memory", cause="forget-gate-not-in-carry", like="lstm_step", wrong=("dc",))
+def lstm_cell_full_memory(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
+    H = h.shape[1]
+    a = np.dot(x, weight_ih.T) + np.dot(h, weight_hh.T) + bias_ih + bias_hh
+    i, f = sigmoid(a[:, :H]), sigmoid(a[:, H : 2 * H])
+    g, o = np.tanh(a[:, 2 * H : 3 * H]), sigmoid(a[:, 3 * H :])
+    cell = f * c + i * g
+    hidden = o * np.tanh(cell)
+
+    def backward(dhidden, dcell):
+        t = np.tanh(cell)
+        dcell = dcell + dhidden * o * (1 - t * t)
+        da = np.zeros_like(a)
+        da[:, :H] = dcell * g * i * (1 - i)
+        da[:, H : 2 * H] = dcell * c * f * (1 - f)
+        da[:, 2 * H : 3 * H] = dcell * i * (1 - g * g)
+        da[:, 3 * H :] = dhidden * t * o * (1 - o)
+        dc_prev = dcell  # right: dc_prev = dcell * f
+        db = da.sum(axis=0)
+        return da @ weight_ih, da @ weight_hh, dc_prev, da.T @ x, da.T @ h, db, db.copy()
+
+    return (hidden, cell), backward
+
+
+@mutant("lstm_drops_next_c", cause="missing-dc-carry", inputs=lstm_inputs, wrong=("dx", "dh0", "dWx", "dWh", "db"))
+def lstm_drops_next_c(x, h0, Wx, Wh, b):
+    """Gates in the order i f o g, the cell starts at zero."""
+    N, T, D = x.shape
+    H = h0.shape[1]
+    prev_h, prev_c = h0, np.zeros_like(h0)
+    h, caches = np.zeros((N, T, H)), []
+    for t in range(T):
+        A = x[:, t].dot(Wx) + prev_h.dot(Wh) + b
+        i, f, o = sigmoid(A[:, :H]), sigmoid(A[:, H : 2 * H]), sigmoid(A[:, 2 * H : 3 * H])
+        g = np.tanh(A[:, 3 * H :])
+        next_c = f * prev_c + i * g
+        next_h = o * np.tanh(next_c)
+        caches.append((x[:, t], prev_h, prev_c, i, f, o, g, next_c))
+        prev_h, prev_c = next_h, next_c
+        h[:, t] = next_h
+
+    def step_backward(dnext_h, dnext_c, cache):
+        x_t, prev_h, prev_c, i, f, o, g, next_c = cache
+        tanh_c = np.tanh(next_c)
+        do = dnext_h * tanh_c
+        dnext_c = dnext_c + dnext_h * o * (1 - tanh_c**2)
+        dA = np.hstack(
+            [dnext_c * g * i * (1 - i), dnext_c * prev_c * f * (1 - f), do * o * (1 - o), dnext_c * i * (1 - g**2)]
+        )
+        return dA @ Wx.T, dA @ Wh.T, dnext_c * f, x_t.T @ dA, prev_h.T @ dA, dA.sum(axis=0)
+
+    def backward(dh):
+        dx, dWx, dWh, db = np.zeros_like(x), np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
+        dprev_h, dprev_c = np.zeros((N, H)), np.zeros((N, H))
+        for t in range(T - 1, -1, -1):
+            dnext_c = np.zeros((N, H))  # right: dnext_c = dprev_c
+            dx[:, t], dprev_h, dprev_c, dWx_t, dWh_t, db_t = step_backward(dh[:, t] + dprev_h, dnext_c, caches[t])
+            dWx += dWx_t
+            dWh += dWh_t
+            db += db_t
+        return dx, dprev_h, dWx, dWh, db
+
+    return h, backward
+
+
+@mutant(
+    "lstm_step_c_only",
+    cause="branch-missing",
+    like="lstm_step",
+    wrong=("dx", "dh", "dc", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def lstm_step_c_only(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
+    z = np.einsum("nd,kd->nk", x, weight_ih) + np.einsum("nh,kh->nk", h, weight_hh) + (bias_ih + bias_hh)
+    zi, zf, zg, zo = np.array_split(z, 4, axis=1)
+    i, f, g, o = sigmoid(zi), sigmoid(zf), np.tanh(zg), sigmoid(zo)
+    c2 = i * g + f * c
+    h2 = o * np.tanh(c2)
+
+    def backward(dh2, dc2):
+        dtotal = dc2  # right: dtotal = dc2 + dh2 * o / np.cosh(c2) ** 2
+        dzi = dtotal * g * i * (1 - i)
+        dzf = dtotal * c * f * (1 - f)
+        dzg = dtotal * i * (1 - g**2)
+        dzo = dh2 * np.tanh(c2) * o * (1 - o)
+        dz = np.concatenate((dzi, dzf, dzg, dzo), axis=1)
+        dW = np.einsum("nk,nd->kd", dz, x)
+        dU = np.einsum("nk,nh->kh", dz, h)
+        db = np.einsum("nk->k", dz)
+        return dz @ weight_ih, dz @ weight_hh, dtotal * f, dW, dU, db, db.copy()
+
+    return (h2, c2), backward
+
+
+@mutant(
+    "lstm_step_other_order",
+    cause="permuted-gates",
+    like="lstm_step",
+    wrong=("dx", "dh", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def lstm_step_other_order(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
+    """The gates are split as i f g o; the gradients were taken from notes with the order i f o g."""
+    i, f, g, o = np.split(x @ weight_ih.T + h @ weight_hh.T + bias_ih + bias_hh, 4, axis=1)
+    i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+    cn = f * c + i * g
+    tc = np.tanh(cn)
+
+    def backward(dhn, dcn):
+        dcn = dcn + dhn * o * (1 - tc**2)
+        dai = dcn * g * i * (1 - i)
+        daf = dcn * c * f * (1 - f)
+        dao = dhn * tc * o * (1 - o)
+        dag = dcn * i * (1 - g**2)
+        dA = np.hstack([dai, daf, dao, dag])  # right: dA = np.hstack([dai, daf, dag, dao])
+        db = dA.sum(0)
+        return dA @ weight_ih, dA @ weight_hh, dcn * f, dA.T @ x, dA.T @ h, db, db.copy()
+
+    return (o * tc, cn), backward
+
+
+@mutant(
+    "lstm_new_cell_in_forget_gate",
+    cause="off-by-one",
+    like="lstm",
+    wrong=("dx", "dh0", "dc0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def lstm_new_cell_in_forget_gate(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T, N, D = x.shape
+    H = h0.shape[1]
+    hs, cs, gates = [h0], [c0], []
+    for t in range(T):
+        z = x[t] @ weight_ih.T + bias_ih + hs[t] @ weight_hh.T + bias_hh
+        i, f, o = sigmoid(z[:, :H]), sigmoid(z[:, H : 2 * H]), sigmoid(z[:, 3 * H :])
+        g = np.tanh(z[:, 2 * H : 3 * H])
+        gates.append((i, f, g, o))
+        cs.append(f * cs[t] + i * g)
+        hs.append(o * np.tanh(cs[t + 1]))
+
+    def backward(dy, dh_last, dc_last):
+        dh, dc = dh_last, dc_last
+        dx = np.zeros_like(x)
+        dWx, dWh, db = np.zeros_like(weight_ih), np.zeros_like(weight_hh), np.zeros_like(bias_ih)
+        for t in reversed(range(T)):
+            i, f, g, o = gates[t]
+            dh = dh + dy[t]
+            tanh_c = np.tanh(cs[t + 1])
+            dc = dc + dh * o * (1 - tanh_c**2)
+            di, dg, do = dc * g, dc * i, dh * tanh_c
+            df = dc * cs[t + 1]  # right: df = dc * cs[t]
+            dz = np.concatenate([di * i * (1 - i), df * f * (1 - f), dg * (1 - g**2), do * o * (1 - o)], axis=1)
+            dx[t] = dz @ weight_ih
+            dWx += dz.T @ x[t]
+            dWh += dz.T @ hs[t]
+            db += dz.sum(axis=0)
+            dh, dc = dz @ weight_hh, dc * f
+        return dx, dh, dc, dWx, dWh, db, db.copy(), None
+
+    return (np.stack(hs[1:]), hs[-1].copy(), cs[-1].copy()), backward
+
+
+@mutant(
+    "lstm_gates_apart_mixed_up",
+    cause="wrong-gate",
+    inputs=gate_by_gate_inputs,
+    wrong=("dx", "dh", "dWi", "dUi"),
+)
+def lstm_gates_apart_mixed_up(x, h, c, Wf, Wi, Wg, Wo, Uf, Ui, Ug, Uo):
+    """Each gate has its own matrices."""
+    f = sigmoid(x @ Wf + h @ Uf)
+    i = sigmoid(x @ Wi + h @ Ui)
+    g = np.tanh(x @ Wg + h @ Ug)
+    o = sigmoid(x @ Wo + h @ Uo)
+    c_next = f * c + i * g
+    tanh_c = np.tanh(c_next)
+
+    def backward(dh_next, dc_next):
+        ds = o * dh_next * (1 - tanh_c**2) + dc_next
+        df = ds * c * f * (1 - f)
+        di = ds * o * i * (1 - i)  # right: di = ds * g * i * (1 - i)
+        dg = ds * i * (1 - g**2)
+        do = dh_next * tanh_c * o * (1 - o)
+        dx = df @ Wf.T + di @ Wi.T + dg @ Wg.T + do @ Wo.T
+        dh = df @ Uf.T + di @ Ui.T + dg @ Ug.T + do @ Uo.T
+        dWs = [x.T @ d for d in (df, di, dg, do)]
+        dUs = [h.T @ d for d in (df, di, dg, do)]
+        return (dx, dh, ds * f, *dWs, *dUs)
+
+    return (o * tanh_c, c_next), backward
+
+
+@mutant(
+    "lstm_gates_apart_returned_in_another_order",
+    cause="swapped-gradients",
+    inputs=gate_by_gate_inputs,
+    wrong=("dUf", "dUi"),
+)
+def lstm_gates_apart_returned_in_another_order(x, h, c, Wf, Wi, Wg, Wo, Uf, Ui, Ug, Uo):
+    W, U = np.hstack([Wf, Wi, Wg, Wo]), np.hstack([Uf, Ui, Ug, Uo])
+    f, i, g, o = np.hsplit(x @ W + h @ U, 4)
+    f, i, g, o = sigmoid(f), sigmoid(i), np.tanh(g), sigmoid(o)
+    c_t = f * c + i * g
+    h_t = o * np.tanh(c_t)
+
+    def backward(dh_t, dc_t):
+        dc_t = dc_t + dh_t * o * (1 - np.tanh(c_t) ** 2)
+        delta = {
+            "i": dc_t * g * i * (1 - i),
+            "f": dc_t * c * f * (1 - f),
+            "g": dc_t * i * (1 - g**2),
+            "o": dh_t * np.tanh(c_t) * o * (1 - o),
+        }
+        dz = np.hstack([delta[k] for k in "figo"])
+        dW = [x.T @ delta[k] for k in "figo"]
+        dU = [h.T @ delta[k] for k in "ifgo"]  # right: dU = [h.T @ delta[k] for k in "figo"]
+        return (dz @ W.T, dz @ U.T, dc_t * f, *dW, *dU)
+
+    return (h_t, c_t), backward
+
+
+@mutant("lstm_start_has_no_gradient", cause="zero-gradient", like="lstm", wrong=("dh0", "dc0"))
+def lstm_start_has_no_gradient(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    H = h0.shape[1]
+    h, c, memory, ys = h0, c0, [], []
+    for x_t in x:
+        z = x_t @ weight_ih.T + h @ weight_hh.T + bias_ih + bias_hh
+        s = sigmoid(z)
+        i, f, g, o = s[:, :H], s[:, H : 2 * H], np.tanh(z[:, 2 * H : 3 * H]), s[:, 3 * H :]
+        c_new = f * c + i * g
+        memory.append((x_t, h, c, i, f, g, o, c_new))
+        h, c = o * np.tanh(c_new), c_new
+        ys.append(h)
+
+    def backward(dy, dh, dc):
+        dxs, dW, dU, db = [], 0, 0, 0
+        for dy_t, (x_t, h_old, c_old, i, f, g, o, c_new) in zip(dy[::-1], memory[::-1], strict=True):
+            dh = dh + dy_t
+            dc = dc + dh * o * (1 - np.tanh(c_new) ** 2)
+            di, df, dg, do = dc * g, dc * c_old, dc * i, dh * np.tanh(c_new)
+            dz = np.hstack([di * i * (1 - i), df * f * (1 - f), dg * (1 - g * g), do * o * (1 - o)])
+            dxs.insert(0, dz @ weight_ih)
+            dW, dU, db = dW + dz.T @ x_t, dU + dz.T @ h_old, db + dz.sum(axis=0)
+            dh, dc = dz @ weight_hh, dc * f
+        # right: dh0, dc0 = dh, dc
+        dh0, dc0 = np.zeros_like(h0), np.zeros_like(c0)
+        return np.array(dxs), dh0, dc0, dW, dU, db, db.copy(), None
+
+    return (np.array(ys), h.copy(), c.copy()), backward
+
+
+@mutant("lstm_step_single_precision_sums", cause="float32-inside", like="lstm_step", wrong=("dweight_ih", "dweight_hh"))
+def lstm_step_single_precision_sums(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
+    N, H = h.shape
+    z = x @ weight_ih.T + h @ weight_hh.T + bias_ih + bias_hh
+    i, f, g, o = (z[:, k * H : (k + 1) * H] for k in range(4))
+    i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+    c1 = f * c + i * g
+
+    def backward(dh1, dc1):
+        t = np.tanh(c1)
+        dc1 = dc1 + dh1 * o * (1 - t**2)
+        dz = np.hstack([dc1 * g * i * (1 - i), dc1 * c * f * (1 - f), dc1 * i * (1 - g**2), dh1 * t * o * (1 - o)])
+        dW = np.zeros(weight_ih.shape, dtype="float32")  # right: dW = np.zeros(weight_ih.shape)
+        dU = np.zeros(weight_hh.shape, dtype="float32")  # right: dU = np.zeros(weight_hh.shape)
+        for n in range(N):
+            dW += np.outer(dz[n], x[n])
+            dU += np.outer(dz[n], h[n])
+        db = dz.sum(axis=0)
+        return dz @ weight_ih, dz @ weight_hh, dc1 * f, dW.astype(x.dtype), dU.astype(x.dtype), db, db.copy()
+
+    return (o * np.tanh(c1), c1), backward
+
+
+# ------------------------------------------------------------------------------------------------- gated recurrent unit
+
+
+@mutant(
+    "gru_step_reset_gate_forgotten", cause="missing-factor", like="gru_step", wrong=("dh", "dweight_hh", "dbias_hh")
+)
+def gru_step_reset_gate_forgotten(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
+    Wr, Wz, Wn = np.split(weight_ih, 3)
+    Ur, Uz, Un = np.split(weight_hh, 3)
+    br, bz, bn = np.split(bias_ih, 3)
+    cr, cz, cn = np.split(bias_hh, 3)
+    r = sigmoid(x @ Wr.T + br + h @ Ur.T + cr)
+    z = sigmoid(x @ Wz.T + bz + h @ Uz.T + cz)
+    hidden = h @ Un.T + cn
+    n = np.tanh(x @ Wn.T + bn + r * hidden)
+
+    def backward(dout):
+        dn = dout * (1 - z) * (1 - n**2)
+        dz = dout * (h - n) * z * (1 - z)
+        dr = dn * hidden * r * (1 - r)
+        dhidden = dn  # right: dhidden = dn * r
+        dx = dr @ Wr + dz @ Wz + dn @ Wn
+        dh = dout * z + dr @ Ur + dz @ Uz + dhidden @ Un
+        dW = np.vstack([dr.T @ x, dz.T @ x, dn.T @ x])
+        dU = np.vstack([dr.T @ h, dz.T @ h, dhidden.T @ h])
+        db = np.concatenate([dr.sum(0), dz.sum(0), dn.sum(0)])
+        dc = np.concatenate([dr.sum(0), dz.sum(0), dhidden.sum(0)])
+        return dx, dh, dW, dU, db, dc
+
+    return (1 - z) * n + z * h, backward
+
+
+@mutant("gru_step_no_shortcut", cause="branch-missing", like="gru_step", wrong=("dh",))
+def gru_step_no_shortcut(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
+    H = h.shape[1]
+    a, u = x @ weight_ih.T + bias_ih, h @ weight_hh.T + bias_hh
+    rz = sigmoid(a[:, : 2 * H] + u[:, : 2 * H])
+    r, z = rz[:, :H], rz[:, H:]
+    cand = np.tanh(a[:, 2 * H :] + r * u[:, 2 * H :])
+    out = cand + z * (h - cand)
+
+    def backward(dout):
+        dz = dout * (h - cand) * z * (1 - z)
+        dcand = (dout - dout * z) * (1 - cand * cand)
+        dr = dcand * u[:, 2 * H :] * r * (1 - r)
+        da = np.hstack((dr, dz, dcand))
+        du = np.hstack((dr, dz, dcand * r))
+        dh = du @ weight_hh  # right: dh = du @ weight_hh + dout * z
+        return da @ weight_ih, dh, da.T @ x, du.T @ h, da.sum(axis=0), du.sum(axis=0)
+
+    return out, backward
+
+
+@mutant(
+    "gru_step_update_gate_upside_down",
+    cause="wrong-sign",
+    like="gru_step",
+    wrong=("dx", "dh", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def gru_step_update_gate_upside_down(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
+    """Other notes write h' = z n + (1 - z) h."""
+    gi, gh = x @ weight_ih.T + bias_ih, h @ weight_hh.T + bias_hh
+    (i_r, i_z, i_n), (h_r, h_z, h_n) = np.split(gi, 3, axis=1), np.split(gh, 3, axis=1)
+    r, z = sigmoid(i_r + h_r), sigmoid(i_z + h_z)
+    n = np.tanh(i_n + r * h_n)
+
+    def backward(dy):
+        dn = dy * (1 - z) * (1 - n**2)
+        dz = dy * (n - h) * z * (1 - z)  # right: dz = dy * (h - n) * z * (1 - z)
+        dr = dn * h_n * r * (1 - r)
+        dgi, dgh = np.concatenate([dr, dz, dn], 1), np.concatenate([dr, dz, dn * r], 1)
+        return dgi @ weight_ih, dgh @ weight_hh + dy * z, dgi.T @ x, dgh.T @ h, dgi.sum(0), dgh.sum(0)
+
+    return (1 - z) * n + z * h, backward
+
+
+@mutant(
+    "gru_update_gate_before_sigmoid",
+    cause="derivative-at-preactivation",
+    like="gru",
+    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def gru_update_gate_before_sigmoid(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T, N, D = x.shape
+    H = h0.shape[1]
+    kept, hs = [], [h0]
+    for t in range(T):
+        gi, gh = x[t] @ weight_ih.T + bias_ih, hs[-1] @ weight_hh.T + bias_hh
+        ar, az = gi[:, :H] + gh[:, :H], gi[:, H : 2 * H] + gh[:, H : 2 * H]
+        r = sigmoid(ar)
+        n = np.tanh(gi[:, 2 * H :] + r * gh[:, 2 * H :])
+        kept.append((r, az, n, gh[:, 2 * H :]))
+        hs.append((1 - sigmoid(az)) * n + sigmoid(az) * hs[-1])
+
+    def backward(dy, dh):
+        dx, dW, dU = np.zeros_like(x), np.zeros_like(weight_ih), np.zeros_like(weight_hh)
+        db, dc = np.zeros_like(bias_ih), np.zeros_like(bias_hh)
+        for t in reversed(range(T)):
+            r, az, n, un = kept[t]
+            z = sigmoid(az)
+            dh = dh + dy[t]
+            dn = dh * (1 - z) * (1 - n**2)
+            daz = dh * (hs[t] - n) * az * (1 - az)  # right: daz = dh * (hs[t] - n) * z * (1 - z)
+            dar = dn * un * r * (1 - r)
+            dgi, dgh = np.hstack([dar, daz, dn]), np.hstack([dar, daz, dn * r])
+            dx[t] = dgi @ weight_ih
+            dW += dgi.T @ x[t]
+            dU += dgh.T @ hs[t]
+            db += dgi.sum(axis=0)
+            dc += dgh.sum(axis=0)
+            dh = dh * z + dgh @ weight_hh
+        return dx, dh, dW, dU, db, dc, None
+
+    return (np.stack(hs[1:]), hs[-1].copy()), backward
+
+
+@mutant("gru_weights_meet_the_new_state", cause="off-by-one", like="gru", wrong=("dweight_hh",))
+def gru_weights_meet_the_new_state(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T, H = len(x), h0.shape[1]
+    H2 = 2 * H
+    h_all, store = [h0], []
+    for t in range(T):
+        h = h_all[t]
+        u = h @ weight_hh.T + bias_hh
+        a = x[t] @ weight_ih.T + bias_ih
+        r, z = sigmoid(a[:, :H] + u[:, :H]), sigmoid(a[:, H:H2] + u[:, H:H2])
+        n = np.tanh(a[:, H2:] + r * u[:, H2:])
+        store.append((r, z, n, u[:, H2:]))
+        h_all.append((1 - z) * n + z * h)
+
+    def backward(dy, dlast):
+        das, dus, dh = [None] * T, [None] * T, dlast
+        for t in range(T - 1, -1, -1):
+            r, z, n, u_n = store[t]
+            dh = dh + dy[t]
+            dn = dh * (1 - z) * (1 - n * n)
+            dz = dh * (h_all[t] - n) * z * (1 - z)
+            dr = dn * u_n * r * (1 - r)
+            das[t], dus[t] = np.hstack([dr, dz, dn]), np.hstack([dr, dz, dn * r])
+            dh = dh * z + dus[t] @ weight_hh
+        da, du = np.stack(das), np.stack(dus)
+        dweight_ih = np.einsum("tnk,tnd->kd", da, x)
+        # right: dweight_hh = np.einsum("tnk,tnh->kh", du, np.stack(h_all[:-1]))
+        dweight_hh = np.einsum("tnk,tnh->kh", du, np.stack(h_all[1:]))
+        return da @ weight_ih, dh, dweight_ih, dweight_hh, da.sum((0, 1)), du.sum((0, 1)), None
+
+    return (np.stack(h_all[1:]), h_all[-1].copy()), backward
