@@ -12,10 +12,14 @@ from typing import Any
 import numpy as np
 
 from minis2s import functional as F
+from minis2s.gradcheck.cases import picture_cases
 
 T, S, N, D, H, V = 4, 5, 3, 4, 3, 7  # target and source of different lengths; the last sentence is all padding
 SOURCE_MASK = np.arange(S)[:, None] < np.array([S, 2, 0])
 TARGET_MASK = np.arange(T)[:, None] < np.array([3, T, 0])
+
+
+ACTIVATIONS = (F.sigmoid, F.tanh, F.relu, F.leaky_relu, F.elu, F.silu, F.softplus, F.gelu)
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def _cases() -> list[Case]:
     query, memory = r(T, N, H), r(S, N, H)
     logits, target = 3 * r(T, N, V), rng.integers(0, V, size=(T, N))
     cases = [
-        *(Case(f.__name__, f, (2 * r(N, D),)) for f in (F.sigmoid, F.tanh, F.relu, F.gelu)),
+        *(Case(f.__name__, f, (2 * r(N, D),)) for f in ACTIVATIONS),
         *(Case(f.__name__, f, (2 * r(N, D), None)) for f in (F.softmax, F.log_softmax)),
         Case("softmax-masked", F.softmax, (2 * r(N, T, S), SOURCE_MASK.T[:, None])),
         Case("log_softmax-masked", F.log_softmax, (2 * r(N, S), np.arange(S) < np.array([[S], [2], [1]]))),
@@ -135,7 +139,22 @@ def _cases() -> list[Case]:
             function = lambda *inputs, f=sequence, reverse=reverse: f(*inputs, reverse=reverse)  # noqa: E731
             inputs = (*_recurrent(rng, gates, states, sequence=True), mask)
             cases.append(Case(f"{cell}-{kind}", function, inputs))
+    cases += [Case(case.name.replace(", ", "-"), case.function, case.inputs) for case in picture_cases(rng)]
+    x, target = 2 * r(3, 1, 2, 4), rng.random((3, 1, 2, 4))
+    cases += [
+        *(Case(f.__name__, f, (x, target)) for f in (F.mse, F.mae, F.binary_cross_entropy_with_logits)),
+        Case("gaussian_kl", F.gaussian_kl, (r(3, 4), r(3, 4))),
+        Case("gaussian_kl-free bits", lambda m, v: F.gaussian_kl(m, v, free_bits=0.5), (r(3, 4), r(3, 4))),
+        Case("gaussian_kl_terms", F.gaussian_kl_terms, (r(3, 4), r(3, 4))),
+        Case("reparameterise", lambda m, v: F.reparameterise(m, v, rng=np.random.default_rng(3)), (r(3, 4), r(3, 4))),
+        Case("batch_norm_running", _running, (r(2, 4, 3, 5), r(4), r(4), r(4), 0.5 + rng.random(4))),
+    ]
     return cases
+
+
+def _running(x: Any, weight: Any, bias: Any, mean: Any, var: Any) -> tuple[Any, Callable[..., Any]]:
+    y, backward = F.batch_norm_running(x, weight, bias, mean=mean, var=var)
+    return y, lambda dy: (*backward(dy), None, None)
 
 
 CASES = _cases()

@@ -68,6 +68,62 @@ def relu(x: Array) -> tuple[Array, Backward]:
     return y, backward
 
 
+def leaky_relu(x: Array, *, negative_slope: float = 0.01) -> tuple[Array, Backward]:
+    """Pass what is positive, and a little of the rest (Maas, Hannun & Ng 2013).
+
+    y = x where x > 0, else a x,   dy/dx = 1 where x > 0, else a
+    """
+    xp = get_xp(x)
+    slope = xp.where(x > 0, x.dtype.type(1), x.dtype.type(negative_slope))
+
+    def backward(dy: Array) -> Array:
+        return dy * slope
+
+    return x * slope, backward
+
+
+def elu(x: Array, *, alpha: float = 1.0) -> tuple[Array, Backward]:
+    """Exponential linear unit (Clevert, Unterthiner & Hochreiter 2016).
+
+    y = x where x > 0, else a (exp(x) - 1),   dy/dx = 1 where x > 0, else y + a
+    """
+    xp = get_xp(x)
+    y = xp.where(x > 0, x, alpha * xp.expm1(xp.minimum(x, 0)))
+
+    def backward(dy: Array) -> Array:
+        return dy * xp.where(x > 0, 1, y + alpha)
+
+    return y, backward
+
+
+def silu(x: Array) -> tuple[Array, Backward]:
+    """Sigmoid linear unit, or swish (Elfwing, Uchibe & Doya 2018; Hendrycks & Gimpel 2016).
+
+    y = x s,   s = sigma(x),   dy/dx = s + y (1 - s)
+    """
+    s = logistic(x)
+    y = x * s
+
+    def backward(dy: Array) -> Array:
+        return dy * (s + y * (1 - s))
+
+    return y, backward
+
+
+def softplus(x: Array) -> tuple[Array, Backward]:
+    """Smooth form of relu (Dugas et al. 2001).
+
+    y = log(1 + exp(x)) = max(x, 0) + log(1 + exp(-|x|)),   dy/dx = sigma(x)
+    """
+    xp = get_xp(x)
+    y = xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+    def backward(dy: Array) -> Array:
+        return dy * logistic(x)
+
+    return y, backward
+
+
 def gelu(x: Array) -> tuple[Array, Backward]:
     """Gaussian error linear unit, in the tanh form (Hendrycks & Gimpel 2016, section 2).
 

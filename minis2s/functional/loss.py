@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from minis2s.backend import Array, get_xp, in_blocks
-from minis2s.functional.activation import Backward
+from minis2s.functional.activation import Backward, logistic
 
 BLOCK = 1 << 18
 """Logits in a block of rows: what stays in a core's cache from the maximum to the division."""
@@ -121,3 +121,108 @@ def reinforce(log_prob: Array, reward: Array, mask: Array | None = None) -> tupl
         return -dloss * weight, None, None
 
     return -(weight * log_prob).sum(), backward
+
+
+# ------------------------------------------------------------------------------------------------- of pictures
+
+
+def mse(x: Array, target: Array) -> tuple[Array, Backward]:
+    """Squared error in squared units *per image*: summed over all numbers of an image, then the mean over the N images.
+
+        loss = 1/N sum_n |x_n - target_n|^2,   dx = 2 (x - target) / N
+
+    Divide by the numbers of an image for the error per pixel. The target is a constant: it has no gradient.
+
+    x, target (N, ...) -> 0-d loss; backward(dloss=1) -> dx, None
+    """
+    _check_images("mse", x, target)
+    difference = x - target
+
+    def backward(dloss: Array | float = 1.0) -> tuple[Array, None]:
+        return difference * (2 / len(x) * dloss), None
+
+    return (difference * difference).sum() / len(x), backward
+
+
+def mae(x: Array, target: Array) -> tuple[Array, Backward]:
+    """Absolute error in units *per image*: summed over all numbers of an image, then the mean over the N images.
+
+        loss = 1/N sum_n |x_n - target_n|_1,   dx = sign(x - target) / N
+
+    x, target (N, ...) -> 0-d loss; backward(dloss=1) -> dx, None
+    """
+    _check_images("mae", x, target)
+    xp = get_xp(x)
+    difference = x - target
+
+    def backward(dloss: Array | float = 1.0) -> tuple[Array, None]:
+        return xp.sign(difference) * (dloss / len(x)), None
+
+    return xp.abs(difference).sum() / len(x), backward
+
+
+def binary_cross_entropy_with_logits(logits: Array, target: Array) -> tuple[Array, Backward]:
+    """Cross-entropy of each pixel, black or white, in nats *per image*: summed over an image, then the mean over N.
+
+        loss = -1/N sum t log p + (1 - t) log(1 - p),   p = sigma(x)
+             =  1/N sum max(x, 0) - x t + log(1 + exp(-|x|))               (4)
+        dx = (p - t) / N
+
+    Of a grey target, t between 0 and 1, the loss keeps the entropy: it does not reach 0. The target is a constant.
+
+    logits x and target t (N, ...) -> 0-d loss; backward(dloss=1) -> dlogits, None
+    """
+    _check_images("binary_cross_entropy_with_logits", logits, target)
+    xp = get_xp(logits)
+    nats = xp.maximum(logits, 0) - logits * target + xp.log1p(xp.exp(-xp.abs(logits)))
+
+    def backward(dloss: Array | float = 1.0) -> tuple[Array, None]:
+        dlogits = logistic(logits)
+        dlogits -= target
+        dlogits *= dloss / len(logits)
+        return dlogits, None
+
+    return nats.sum() / len(logits), backward
+
+
+def gaussian_kl_terms(mean: Array, logvar: Array) -> tuple[Array, Backward]:
+    """Divergence of N(mean, exp(logvar)) from N(0, 1) in each dimension, in nats (Kingma & Welling 2014, appendix B).
+
+        KL = (mean^2 + exp(logvar) - logvar - 1) / 2                       (5)
+        dmean = dKL mean,   dlogvar = dKL (exp(logvar) - 1) / 2
+
+    mean, logvar (N, Z) -> KL (N, Z); backward(dKL) -> dmean, dlogvar
+    """
+    _check_images("gaussian_kl_terms", mean, logvar)
+    variance = get_xp(mean).exp(logvar)
+
+    def backward(dkl: Array) -> tuple[Array, Array]:
+        return dkl * mean, dkl * (variance - 1) / 2
+
+    return (mean * mean + variance - logvar - 1) / 2, backward
+
+
+def gaussian_kl(mean: Array, logvar: Array, *, free_bits: float = 0.0) -> tuple[Array, Backward]:
+    """Divergence of N(mean, exp(logvar)) from N(0, 1), in nats *per image*: summed over Z, the mean over the N images.
+
+        loss = sum_z max(1/N sum_n KL_nz, free bits)                       (6)
+
+    KL as in (5). A dimension below the free bits (in nats too, for all their name) costs the same whatever it does, and
+    gets no gradient (Kingma et al. 2016, appendix C.8).
+
+    mean, logvar (N, Z) -> 0-d loss; backward(dloss=1) -> dmean, dlogvar
+    """
+    xp = get_xp(mean)
+    terms, terms_backward = gaussian_kl_terms(mean, logvar)
+    kl = terms.mean(axis=0)  # (Z,)
+
+    def backward(dloss: Array | float = 1.0) -> tuple[Array, Array]:
+        paid = (kl >= free_bits) * (mean.dtype.type(1) / len(mean))
+        return terms_backward(xp.broadcast_to(paid * dloss, terms.shape))
+
+    return xp.maximum(kl, free_bits).sum(), backward
+
+
+def _check_images(name: str, x: Array, target: Array) -> None:
+    if x.shape != target.shape:
+        raise ValueError(f"{name}: the arguments have shapes {x.shape} and {target.shape}, expected equal ones")

@@ -29,3 +29,92 @@ def layer_norm(x: Array, weight: Array, bias: Array, *, eps: float = 1e-5) -> tu
         return dx, (dy * n).reshape(-1, D).sum(axis=0), dy.reshape(-1, D).sum(axis=0)
 
     return n * weight + bias, backward
+
+
+def batch_norm(
+    x: Array, weight: Array, bias: Array, *, eps: float = 1e-5
+) -> tuple[tuple[Array, Array, Array], Backward]:
+    """Normalise each channel over the batch and all its places: training (Ioffe & Szegedy 2015, algorithm 1).
+
+        y = (x - mean) / sqrt(var + eps) w + b,   dx as in (2)             (3)
+
+    The means are taken over all axes but the second. Returned too are the statistics of the batch,
+    constants that a layer makes its running ones of. The variance among them divides by one less than the count, as
+    PyTorch's: it estimates that of all data.
+
+    x (N, C, ...), weight and bias (C,) -> y (N, C, ...), mean and variance (C,);
+    backward(dy, dmean=None, dvar=None) -> dx, dweight, dbias
+    """
+    xp = get_xp(x)
+    over = (0, *range(2, x.ndim))
+    count = x.size // x.shape[1]
+    if count < 2:
+        raise ValueError(f"batch_norm: x has shape {x.shape}, one number a channel; training needs more")
+    mean = x.mean(axis=over, keepdims=True)
+    n = x - mean
+    var = (n * n).mean(axis=over, keepdims=True)
+    s = xp.sqrt(var + eps)
+    n /= s
+    scale, shift = _channels(weight, x), _channels(bias, x)
+
+    def backward(dy: Array, dmean: None = None, dvar: None = None) -> tuple[Array, Array, Array]:
+        dweight, dbias = (dy * n).sum(axis=over), dy.sum(axis=over)
+        dx = (dy - _channels(dbias, x) / count - n * (_channels(dweight, x) / count)) * (scale / s)
+        return dx, dweight, dbias
+
+    return (n * scale + shift, mean.reshape(-1), var.reshape(-1) * (count / (count - 1))), backward
+
+
+def batch_norm_running(
+    x: Array, weight: Array, bias: Array, *, mean: Array, var: Array, eps: float = 1e-5
+) -> tuple[Array, Backward]:
+    """Normalise each channel by statistics gathered in training, which are constants: evaluation.
+
+        y = (x - mean) / sqrt(var + eps) w + b                             (4)
+
+    x (N, C, ...), all others (C,) -> y (N, C, ...); backward(dy) -> dx, dweight, dbias
+    """
+    over = (0, *range(2, x.ndim))
+    inverse = _channels(1 / get_xp(x).sqrt(var + eps), x)
+    n = (x - _channels(mean, x)) * inverse
+    scale = _channels(weight, x)
+
+    def backward(dy: Array) -> tuple[Array, Array, Array]:
+        return dy * (scale * inverse), (dy * n).sum(axis=over), dy.sum(axis=over)
+
+    return n * scale + _channels(bias, x), backward
+
+
+def group_norm(x: Array, weight: Array, bias: Array, *, num_groups: int, eps: float = 1e-5) -> tuple[Array, Backward]:
+    """Normalise each image over the places and channels of a group of channels (Wu & He 2018).
+
+        y = (x - mean) / sqrt(var + eps) w + b,   dx as in (2)             (5)
+
+    The means are taken over a group; scale and shift belong to a channel.
+
+    x (N, C, ...), weight and bias (C,) -> y (N, C, ...); backward(dy) -> dx, dweight, dbias
+    """
+    N, C, *places = x.shape
+    if C % num_groups:
+        raise ValueError(f"group_norm: x has {C} channels, which {num_groups} groups do not divide")
+    xp = get_xp(x)
+    groups = (N, num_groups, C // num_groups, *places)
+    over, over_images = tuple(range(2, len(groups))), (0, *range(2, x.ndim))
+    n = x.reshape(groups)
+    n = n - n.mean(axis=over, keepdims=True)
+    s = xp.sqrt((n * n).mean(axis=over, keepdims=True) + eps)  # (N, G, 1, ...)
+    n /= s
+    scale = _channels(weight, x)
+
+    def backward(dy: Array) -> tuple[Array, Array, Array]:
+        dn = (dy * scale).reshape(groups)
+        dx = (dn - dn.mean(axis=over, keepdims=True) - n * (dn * n).mean(axis=over, keepdims=True)) / s
+        dweight = (dy * n.reshape(x.shape)).sum(axis=over_images)
+        return dx.reshape(x.shape), dweight, dy.sum(axis=over_images)
+
+    return n.reshape(x.shape) * scale + _channels(bias, x), backward
+
+
+def _channels(v: Array, x: Array) -> Array:
+    """View (C,) so that it broadcasts to x (N, C, ...)."""
+    return v.reshape(-1, *(1,) * (x.ndim - 2))

@@ -1,4 +1,4 @@
-"""Parameters, the one flat buffer they live in, and the modules that own them."""
+"""Parameters, the one flat buffer they live in, statistics, and the modules that own them."""
 
 from __future__ import annotations
 
@@ -21,6 +21,13 @@ class Parameter:
     def shape(self) -> tuple[int, ...]:
         """Shape of the weight."""
         return self.data.shape
+
+
+class Statistic:
+    """An array that a layer gathers in training, but does not learn: part of the state, without a gradient."""
+
+    def __init__(self, data: Array):
+        self.data = data
 
 
 class ParameterBuffer:
@@ -100,6 +107,17 @@ class Module:
         """Each parameter, tied ones once."""
         return (p for _, p in self.named_parameters())
 
+    def _named_statistics(self, prefix: str = "") -> Iterator[tuple[str, Statistic]]:
+        for name, value in vars(self).items():
+            if isinstance(value, Statistic):
+                yield prefix + name, value
+        for name, child in self.children():
+            yield from child._named_statistics(f"{prefix}{name}.")
+
+    def _named_state(self) -> Iterator[tuple[str, Parameter | Statistic]]:
+        yield from self._all_named_parameters()
+        yield from self._named_statistics()
+
     @property
     def buffer(self) -> ParameterBuffer:
         """The flat buffer of all parameters, made when it is first asked for."""
@@ -117,7 +135,11 @@ class Module:
 
     def to(self, device: str | None = None, dtype: Any = None) -> Self:
         """Move the parameters to a device, or to another dtype. Make the optimizer afterwards: it holds the buffer."""
-        self._buffer = ParameterBuffer(self.parameters(), device or self.device, dtype)
+        device = device or self.device
+        self._buffer = ParameterBuffer(self.parameters(), device, dtype)
+        for _, statistic in self._named_statistics():
+            host = to_numpy(statistic.data)
+            statistic.data = to_device(host.astype(dtype) if dtype and host.dtype.kind == "f" else host, device)
         return self
 
     def train(self, mode: bool = True) -> Self:
@@ -135,8 +157,8 @@ class Module:
         self.buffer.grad[...] = 0
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        """Copies of all weights on the host, under PyTorch's names."""
-        return {name: to_numpy(p.data).copy() for name, p in self._all_named_parameters()}
+        """Copies of all weights and statistics on the host, under PyTorch's names."""
+        return {name: to_numpy(p.data).copy() for name, p in self._named_state()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copy weights in, by name; arrays or anything `numpy.asarray` takes, PyTorch tensors on the CPU included.
@@ -146,7 +168,7 @@ class Module:
         ValueError
             If a name is missing or unknown, or a shape differs. Then nothing is changed.
         """
-        own = dict(self._all_named_parameters())
+        own = dict(self._named_state())
         missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unknown:
             raise ValueError(f"load_state_dict: missing {missing}, unknown {unknown}")

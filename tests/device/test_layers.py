@@ -35,6 +35,48 @@ def rnn(kind, **options):
     return lambda rng: kind(D, H, num_layers=2, bidirectional=True, rng=rng, **options)
 
 
+PICTURES, ROWS = R.normal(size=(3, 4, 6, 5)).astype(np.float32), R.normal(size=(6, 4)).astype(np.float32)
+INDICES = np.arange(30).reshape(5, 6).T.reshape(1, 1, 6, 5).repeat(3, axis=0).repeat(4, axis=1)
+
+
+def tracked(layer, x):
+    """The running statistics too: they are part of what a step makes."""
+    y, backward = layer(x)
+    return (y, layer.running_mean.data, layer.running_var.data), lambda dy, *_: backward(dy)
+
+
+def evaluated(layer, x):
+    return layer.eval()(x)
+
+
+PICTURE_LAYERS: dict[str, tuple[Callable, Callable, tuple]] = {
+    "Conv2d": (lambda rng: nn.Conv2d(4, 6, (3, 2), 2, 1, rng=rng), call, (PICTURES,)),
+    "Conv2d-groups": (lambda rng: nn.Conv2d(4, 6, 3, groups=2, bias=False, rng=rng), call, (PICTURES,)),
+    "ConvTranspose2d": (lambda rng: nn.ConvTranspose2d(4, 3, 3, 2, 1, 1, rng=rng), call, (PICTURES,)),
+    "BatchNorm2d": (lambda rng: nn.BatchNorm2d(4), tracked, (PICTURES,)),
+    "BatchNorm2d-eval": (lambda rng: nn.BatchNorm2d(4), evaluated, (PICTURES,)),
+    "BatchNorm1d": (lambda rng: nn.BatchNorm1d(4), tracked, (ROWS,)),
+    "GroupNorm": (lambda rng: nn.GroupNorm(2, 4), call, (PICTURES,)),
+    "MaxPool2d": (lambda rng: nn.MaxPool2d(2), call, (PICTURES,)),
+    "AvgPool2d": (lambda rng: nn.AvgPool2d(3, 2, 1), call, (PICTURES,)),
+    "MaxUnpool2d": (lambda rng: nn.MaxUnpool2d(2), call, (PICTURES, INDICES)),
+    "Upsample": (lambda rng: nn.Upsample(scale_factor=2), call, (PICTURES,)),
+    "Upsample-bilinear": (lambda rng: nn.Upsample((7, 9), mode="bilinear"), call, (PICTURES,)),
+    "Sequential": (
+        lambda rng: nn.Sequential(nn.Conv2d(4, 2, 3, rng=rng), nn.ReLU(), nn.Flatten(), nn.Linear(24, 3, rng=rng)),
+        call,
+        (PICTURES,),
+    ),
+    "Flatten": (lambda rng: nn.Flatten(), call, (PICTURES,)),
+    "Unflatten": (lambda rng: nn.Unflatten((2, 2, 1)), call, (ROWS,)),
+    "LeakyReLU": (lambda rng: nn.LeakyReLU(0.2), call, (PICTURES,)),
+    "ELU": (lambda rng: nn.ELU(0.7), call, (PICTURES,)),
+    **{
+        name: (lambda rng, name=name: getattr(nn, name)(), call, (PICTURES,))
+        for name in ("ReLU", "SiLU", "Softplus", "Sigmoid", "Tanh")
+    },
+}
+
 LAYERS: dict[str, tuple[Callable, Callable, tuple]] = {  # make, call, inputs
     "Linear": (lambda rng: nn.Linear(D, H, rng=rng), call, (X,)),
     "Linear-no_bias": (lambda rng: nn.Linear(D, H, bias=False, rng=rng), call, (X,)),
@@ -57,6 +99,7 @@ LAYERS: dict[str, tuple[Callable, Callable, tuple]] = {  # make, call, inputs
         )
         for score in SCORES
     },
+    **PICTURE_LAYERS,
 }
 
 

@@ -8,7 +8,8 @@ from numeric import numeric_gradients, relative_error
 from minis2s import functional as F
 
 WITH_BACKWARD = [case for case in CASES if case.of != "token_losses"]
-CONSTANT_INPUTS = {"reinforce": {1}}  # the reward
+CONSTANT_INPUTS = {"reinforce": {1}, "batch_norm_running": {3, 4}}  # the reward; the statistics
+CONSTANT_INPUTS |= {name: {1} for name in ("mse", "mae", "binary_cross_entropy_with_logits")}  # the target
 NOT_THE_DERIVATIVE = {"embedding-padding"}  # the row of the padding stays as it is: see test_embedding.py
 
 

@@ -1,0 +1,46 @@
+"""Between pictures and rows of numbers."""
+
+from __future__ import annotations
+
+from minis2s.backend import Array, get_xp
+from minis2s.functional.activation import Backward
+from minis2s.functional.convolution import batch_first
+
+
+def flatten(x: Array) -> tuple[Array, Backward]:
+    """Write each picture as one row: channel by channel, row by row.
+
+        y_nk = x_nchw,   k = (c H + h) W + w
+
+    x (N, C, H, W) -> y (N, C H W); backward(dy) -> dx
+    """
+    xp = get_xp(x)
+    y = xp.empty(x.shape, dtype=x.dtype)
+    y[...] = x
+
+    def backward(dy: Array) -> Array:
+        dx = xp.empty_like(x)  # in memory as x lies: batch last, if a convolution made it
+        dx[...] = dy.reshape(x.shape)
+        return dx
+
+    return y.reshape(len(x), -1), backward
+
+
+def unflatten(x: Array, *, shape: tuple[int, int, int]) -> tuple[Array, Backward]:
+    """Read each row as one picture, the inverse of :func:`flatten`.
+
+        y_nchw = x_nk,   k = (c H + h) W + w
+
+    x (N, C H W), shape (C, H, W) -> y (N, C, H, W); backward(dy) -> dx
+    """
+    xp = get_xp(x)
+    N = len(x)
+    y = batch_first(xp.empty((*shape, N), dtype=x.dtype))
+    y[...] = x.reshape(N, *shape)
+
+    def backward(dy: Array) -> Array:
+        dx = xp.empty((N, *shape), dtype=dy.dtype)
+        dx[...] = dy
+        return dx.reshape(x.shape)
+
+    return y, backward
