@@ -18,7 +18,7 @@ from minis2s import __version__
 from minis2s.errors import ConfigError, DataError, UserError
 
 if TYPE_CHECKING:
-    from minis2s.tasks.sequence import SequenceTask
+    from minis2s.tasks.task import Task
     from minis2s.tasks.translator import Translation, Translator
     from minis2s.training import RunDirectory, Trainer
 
@@ -106,12 +106,11 @@ def train(args: argparse.Namespace) -> int:
             return 130
         logger.info("%s; the best epoch was %s", reason, trainer.state.best_epoch)
         _write_curves(run, task)
-        _finish(run, task, trainer, device)
+        print(task.report(run, trainer, device))
     return 0
 
 
-def _start(args: argparse.Namespace, task: SequenceTask, changes: dict[str, Any], device: str) -> Trainer:
-    from minis2s.tasks.sequence import start
+def _start(args: argparse.Namespace, task: Task, changes: dict[str, Any], device: str) -> Trainer:
     from minis2s.training import RunDirectory
 
     settings = task.settings(changes)
@@ -121,15 +120,15 @@ def _start(args: argparse.Namespace, task: SequenceTask, changes: dict[str, Any]
     def create() -> RunDirectory:
         return RunDirectory.create(args.output) if args.output else RunDirectory.create_numbered(RUNS, task.name)
 
-    return start(task, settings, create, device)
+    return task.start(settings, create, device)
 
 
-def _resume(args: argparse.Namespace, task: SequenceTask, changes: dict[str, Any], device: str) -> Trainer:
-    from minis2s.tasks.sequence import resume, resumed_settings
+def _resume(args: argparse.Namespace, task: Task, changes: dict[str, Any], device: str) -> Trainer:
+    from minis2s.tasks.task import resumed_settings
     from minis2s.training import RunDirectory
 
     run = RunDirectory.open(args.output) if args.output else RunDirectory.open_latest(RUNS, task.name)
-    return resume(task, resumed_settings(task, run, changes), run, device)
+    return task.resume(resumed_settings(task, run, changes), run, device)
 
 
 def _changes(args: argparse.Namespace, task: str) -> dict[str, Any]:
@@ -148,57 +147,29 @@ def _changes(args: argparse.Namespace, task: str) -> dict[str, Any]:
     return changes
 
 
-def _resume_command(task: SequenceTask, run: RunDirectory, device: str | None) -> str:
+def _resume_command(task: Task, run: RunDirectory, device: str | None) -> str:
     words = ["minis2s", "train", task.name, "--output", str(run), "--resume"]
     return shlex.join(words + (["--device", device] if device else []))
 
 
-def _write_curves(run: RunDirectory, task: SequenceTask) -> None:
+def _write_curves(run: RunDirectory, task: Task) -> None:
     from minis2s.tasks.report import write_curves
 
-    write_curves(run, f"{task.name} ({run.path.name})")
-
-
-def _finish(run: RunDirectory, task: SequenceTask, trainer: Trainer, device: str) -> None:
-    """Score the best model on the test part; print scores, samples, and what to do next."""
-    from minis2s.tasks.report import write_report
-    from minis2s.tasks.sequence import read_pairs
-    from minis2s.tasks.translator import Translator
-
-    translator, settings = Translator.load(run, device), trainer.config["settings"]
-    pairs = read_pairs(str(run / "test.tsv"), "refuse")
-    logger.info("scoring the best model on %d held-out pairs", len(pairs))
-    evaluation = translator.evaluate(pairs, beam=settings["beam"], alpha=settings["alpha"])
-    evaluation.scores = {"task": task.name, **evaluation.scores}
-    longest = trainer.trainable.corpus.lengths[:, 0].max()  # type: ignore[attr-defined]
-    print(write_report(run, task.name, pairs, evaluation, int(longest)))
-    print(f"\nmodel, scores and pictures are in {run}; try")
-    print(f"  minis2s translate {shlex.quote(str(run))} {_quote(pairs[0].source)}")
-
-
-def _quote(text: str) -> str:
-    """Quote a sentence for the shell, with double quotes if they will do: apostrophes stay readable."""
-    return shlex.quote(text) if any(character in text for character in '"$`\\!') else f'"{text}"'
+    write_curves(run, f"{task.name} ({run.path.name})", task.unit)
 
 
 def evaluate(args: argparse.Namespace) -> int:
     """`minis2s evaluate`."""
     from minis2s.backend import use_device
-    from minis2s.tasks.report import dumps, format_scores
-    from minis2s.tasks.sequence import read_pairs
-    from minis2s.training import RunDirectory, write_text
+    from minis2s.tasks import load_task
+    from minis2s.tasks.report import dumps
+    from minis2s.training import RunDirectory
 
     run = RunDirectory.open(args.directory)
-    task, settings = run.read_config()
-    data = args.data or str(run / "test.tsv")
-    pairs = read_pairs(data, settings["bad_lines"], bool(args.data and settings["swap"]))
+    task = load_task(run.read_config()[0])
     with use_device(args.device) as device:
-        translator = _load(run, device)
-        evaluation = translator.evaluate(pairs, beam=args.beam or settings["beam"], alpha=settings["alpha"])
-    scores = {"task": task, "data": data, **evaluation.scores}
-    if args.hypotheses:
-        write_text(Path(args.hypotheses), "".join(f"{t.text}\n" for t in evaluation.translations))
-    print(dumps(scores) if args.json else format_scores(scores))
+        scores = task.evaluate(run, device, args.data, beam=args.beam, hypotheses=args.hypotheses)
+    print(dumps(scores) if args.json else task.format(scores))
     return 0
 
 

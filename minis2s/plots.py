@@ -23,11 +23,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#8a8a8a"
-_NOT_METRICS = {"event", "epoch", "step", "train_loss", "best", "seconds", "perplexity", "perplexity_free"}
+_NOT_METRICS = {"event", "epoch", "step", "train_loss", "best", "seconds"}
+_IN_LOSS = {"perplexity", "perplexity_free", "loss", "spread"}
+"""Drawn beside the training loss, or not at all."""
 _UNITS = {
     "exact": "exact match (share)",
     "bleu": "BLEU",
     "chrf": "chrF",
+    "psnr": "PSNR (dB)",
+    "mse": "MSE",
+    "elbo": "ELBO (nats)",
+    "kl": "KL (nats)",
 }
 
 
@@ -43,30 +49,32 @@ def save_figure(figure: Figure, path: Path | str) -> None:
 # --------------------------------------------------------------------------------------------------- learning curves
 
 
-def learning_curves(records: Iterable[Record], title: str = "") -> Figure:
+def learning_curves(records: Iterable[Record], title: str = "", unit: str = "token") -> Figure:
     """Draw a run's log: the loss in training and validation, and every other metric of the validation, by epoch.
 
     Parameters
     ----------
     records : records of :class:`minis2s.training.Log`
     title : str
+    unit : str
+        What the loss is per: a token, a picture.
     """
     from matplotlib.figure import Figure
 
     records = list(records)
     losses = [r for r in records if r["event"] == "loss" and r["loss"] is not None]
     validations = [r for r in records if r["event"] == "validation"]
-    names = [name for name in (validations[-1] if validations else {}) if name not in _NOT_METRICS]
+    names = [name for name in (validations[-1] if validations else {}) if name not in _NOT_METRICS | _IN_LOSS]
     figure = Figure(figsize=(4.6 * (1 + len(names)), 3.8), dpi=110, layout="constrained")
     axes = figure.subplots(1, 1 + len(names), squeeze=False)[0]
-    _draw_losses(axes[0], losses, validations)
+    _draw_losses(axes[0], losses, validations, unit)
     for ax, name in zip(axes[1:], names, strict=True):
         _draw_metric(ax, name, validations)
     _set_title(figure, title)
     return figure
 
 
-def _draw_losses(ax: Axes, losses: list[Record], validations: list[Record]) -> None:
+def _draw_losses(ax: Axes, losses: list[Record], validations: list[Record], unit: str) -> None:
     """Draw the training loss, averaged over the steps since the last point, and the validation's."""
     x = _epochs_of([r["step"] for r in losses], validations)
     ax.plot(x, [r["loss"] for r in losses], color=BLUE, label="training", marker="." if len(losses) < 3 else None)
@@ -74,7 +82,10 @@ def _draw_losses(ax: Axes, losses: list[Record], validations: list[Record]) -> N
         points = [(r["epoch"], math.log(r[key])) for r in validations if r.get(key)]
         if points:
             ax.plot(*zip(*points, strict=True), style, color=ORANGE, marker="o", markersize=4, label=label)
-    ax.set(title="loss", xlabel="epoch", ylabel="loss (nats per token)")
+    points = [(r["epoch"], r["loss"]) for r in validations if r.get("loss") is not None]
+    if points:
+        ax.plot(*zip(*points, strict=True), color=ORANGE, marker="o", markersize=4, label="validation")
+    ax.set(title="loss", xlabel="epoch", ylabel=f"loss (per {unit})" if points else f"loss (nats per {unit})")
     if losses and all(r["loss"] > 0 for r in losses):
         ax.set_yscale("log")
         _plain_log_ticks(ax)

@@ -9,12 +9,12 @@ from minis2s.errors import ConfigError
 from minis2s.tasks.settings import closest
 
 if TYPE_CHECKING:
-    from minis2s.tasks.sequence import SequenceTask
+    from minis2s.tasks.task import Task
 
 TASKS = ("translation", "dates", "addition", "reverse")
 
 
-def load_task(name: str) -> SequenceTask:
+def load_task(name: str) -> Task:
     """The task called `name`; its module is imported only now.
 
     Raises

@@ -22,9 +22,9 @@ SAMPLES = 10
 MAPS = 4
 
 
-def write_curves(run: RunDirectory, title: str) -> None:
+def write_curves(run: RunDirectory, title: str, unit: str) -> None:
     """Draw `curves.png` from the log; a run that has not got far has few points."""
-    save_figure(learning_curves(run.log.read(), title), run / "curves.png")
+    save_figure(learning_curves(run.log.read(), title, unit), run / "curves.png")
 
 
 def write_report(run: RunDirectory, title: str, pairs: Sequence[Pair], evaluation: Evaluation, longest: int) -> str:

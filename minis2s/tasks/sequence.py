@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import logging
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import cached_property
@@ -19,30 +20,34 @@ from minis2s.data.pairs import Pair, read_parallel, read_tsv
 from minis2s.data.splitting import Key, Split, leaks, source_key, split_pairs
 from minis2s.data.tokenizers import BytePairTokenizer, CharacterTokenizer, Tokenizer, WordTokenizer
 from minis2s.data.vocabulary import Vocabulary
-from minis2s.errors import CheckpointError, ConfigError, DataError
+from minis2s.errors import ConfigError, DataError
 from minis2s.metrics import bleu_tokenizer
 from minis2s.models import ScheduledSampling, Seq2Seq, Seq2SeqConfig
 from minis2s.models.scheduled_sampling import KINDS
 from minis2s.models.seq2seq import CELLS, CONTEXTS
 from minis2s.nn.attention import SCORES
-from minis2s.optim import OPTIMIZERS, Constant, Cosine, Linear, Noam, Optimizer, Plateau, Schedule, Step
-from minis2s.tasks.settings import setting, update
+from minis2s.tasks.report import format_scores, write_report
+from minis2s.tasks.settings import setting
+from minis2s.tasks.task import (
+    BATCH_STREAM,
+    MODEL_STREAM,
+    Task,
+    TrainingSettings,
+    make_optimizer,
+    make_plan,
+    make_schedule,
+    refuse_options,
+)
 from minis2s.tasks.translator import Side, Translator, load_sides
-from minis2s.training import Plan, RunDirectory, Trainer, load_checkpoint, write_text
+from minis2s.training import RunDirectory, Trainer, load_checkpoint, write_text
 
 logger = logging.getLogger("minis2s.tasks")
 
 TOKENIZERS = ("word", "character", "bpe", "auto")
-SCHEDULES = ("constant", "step", "cosine", "linear", "noam", "plateau")
-EXTENDABLE = ("epochs", "patience", "time_limit")
-"""Settings that may change when a run goes on: they say how long, not what."""
-
-MODEL_STREAM, BATCH_STREAM = 0, 1
-"""One seed, independent streams: `default_rng([seed, stream, ...])`."""
 
 
 @dataclass(frozen=True)
-class SequenceSettings:
+class SequenceSettings(TrainingSettings):
     """Every setting of a sequence-to-sequence task, with its default."""
 
     # data
@@ -73,71 +78,67 @@ class SequenceSettings:
     tied: bool = setting(False, "share the target's embedding with the output layer")
     dropout: float = setting(0.0, "share of activations dropped in training", low=0, high=0.95)
     label_smoothing: float = setting(0.0, "share of the target probability given to all tokens", low=0, high=0.9)
-    # training
-    batch_size: int = setting(64, "pairs in a batch", low=1)
-    epochs: int = setting(10, "passes over the training data", low=1)
-    patience: int | None = setting(None, "stop after so many epochs without a better one, or none", low=1)
-    time_limit: float | None = setting(None, "stop training after so many minutes, or none", low=0)
-    optimizer: str = setting("adam", "optimizer", choices=tuple(OPTIMIZERS))
-    lr: float = setting(1e-3, "learning rate, at its peak", low=0)
-    momentum: float = setting(0.0, "momentum of sgd", low=0, high=1)
-    weight_decay: float = setting(0.0, "weight decay of adam and adamw", low=0)
-    schedule: str = setting("constant", "course of the learning rate", choices=SCHEDULES)
-    warmup: int = setting(0, "steps of linear warm-up: cosine, linear, noam", low=0)
-    decay: float = setting(0.5, "factor of step and plateau", low=0, high=1)
-    decay_every: int = setting(1, "epochs between two decays of step, or of waiting of plateau", low=1)
-    clip: float | None = setting(5.0, "upper bound of the gradient's norm, or none", low=0)
+    # training with its own words
     sampling: str = setting("none", "scheduled sampling: how the share of true tokens falls", choices=KINDS)
     sampling_k: float = setting(1000.0, "pace of scheduled sampling, in steps", low=1)
     sampling_final: float = setting(0.0, "least share of true tokens", low=0, high=1)
-    seed: int = setting(1, "of the initial weights, the order of the data and dropout", low=0)
     # use
     beam: int = setting(1, "width of the beam; 1 is greedy", low=1, high=1000)
     alpha: float = setting(0.6, "length penalty of the beam", low=0)
     validation_examples: int = setting(1000, "validate on at most so many pairs each epoch", low=1)
 
 
-class SequenceTask:
-    """A task: where its pairs come from, and the recipe that works for it.
+class SequenceTask(Task):
+    """A task with pairs of texts: where they come from, and the recipe that works for them."""
 
-    Attributes
-    ----------
-    name, summary : str
-        For the command line.
-    watch : str
-        The validation metric that decides which epoch is best.
-    settings_type : type
-        Its settings; a task may have more than all have.
-    """
-
-    name: ClassVar[str]
-    summary: ClassVar[str]
     watch: ClassVar[str] = "exact"
-    higher_is_better: ClassVar[bool] = True
+    unit: ClassVar[str] = "token"
     settings_type: ClassVar[type[SequenceSettings]] = SequenceSettings
-
-    def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """The defaults of this task that differ from the general ones, given what the user chose."""
-        raise NotImplementedError
 
     def generate(self, settings: Any) -> tuple[Split, Key]:
         """The task's own data, and what no two parts of it may share."""
         raise NotImplementedError
 
-    def settings(self, changes: Mapping[str, Any]) -> SequenceSettings:
-        """The user's choices over the recipe over the general defaults.
-
-        Raises
-        ------
-        ConfigError
-            For an unknown key, or values that do not fit, alone or together.
-        """
-        chosen = update(self.settings_type(), changes, self.name)
-        settings = update(
-            self.settings_type(), {**self.recipe({k: getattr(chosen, k) for k in changes}), **changes}, self.name
-        )
+    def check(self, settings: Any) -> None:
+        """Refuse settings of the model that contradict each other."""
         model_config(settings, 10, 10)
-        return settings
+
+    def start(self, settings: Any, run: Callable[[], RunDirectory], device: str) -> Trainer:
+        """See :func:`start`."""
+        return start(self, settings, run, device)
+
+    def resume(self, settings: Any, run: RunDirectory, device: str) -> Trainer:
+        """See :func:`resume`."""
+        return resume(self, settings, run, device)
+
+    def report(self, run: RunDirectory, trainer: Trainer, device: str) -> str:
+        """Scores, samples and pictures on the test part, and what to do next."""
+        translator, settings = Translator.load(run, device), trainer.config["settings"]
+        pairs = read_pairs(str(run / "test.tsv"), "refuse")
+        logger.info("scoring the best model on %d held-out pairs", len(pairs))
+        evaluation = translator.evaluate(pairs, beam=settings["beam"], alpha=settings["alpha"])
+        evaluation.scores = {"task": self.name, **evaluation.scores}
+        longest = trainer.trainable.corpus.lengths[:, 0].max()  # type: ignore[attr-defined]
+        text = write_report(run, self.name, pairs, evaluation, int(longest))
+        command = f"minis2s translate {shlex.quote(str(run))} {_quote(pairs[0].source)}"
+        return f"{text}\n\nmodel, scores and pictures are in {run}; try\n  {command}"
+
+    def evaluate(self, run: RunDirectory, device: str, data: str | None, **options: Any) -> dict[str, Any]:
+        """BLEU and the others; options: `beam`, and a file `hypotheses` for the answers."""
+        refuse_options(self, options, "beam", "hypotheses")
+        _, settings = run.read_config()
+        path = data or str(run / "test.tsv")
+        pairs = read_pairs(path, settings["bad_lines"], bool(data and settings["swap"]))
+        translator = Translator.load(run, device)
+        beam = options.get("beam") or settings["beam"]
+        evaluation = translator.evaluate(pairs, beam=beam, alpha=settings["alpha"])
+        if options.get("hypotheses"):
+            write_text(Path(options["hypotheses"]), "".join(f"{t.text}\n" for t in evaluation.translations))
+        return {"task": self.name, "data": path, **evaluation.scores}
+
+    def format(self, scores: Mapping[str, Any]) -> str:
+        """A line for each score."""
+        return format_scores(dict(scores))
 
     def split(self, settings: Any) -> Split:
         """Training, validation and test pairs: the user's own, or the task's.
@@ -314,27 +315,6 @@ def model_config(settings: SequenceSettings, source_vocabulary: int, target_voca
     return config
 
 
-def make_optimizer(settings: SequenceSettings, model: Seq2Seq) -> Optimizer:
-    """The optimizer over the model's parameters."""
-    extra = {"sgd": {"momentum": settings.momentum}}
-    extra["adam"] = extra["adamw"] = {"weight_decay": settings.weight_decay}
-    return OPTIMIZERS[settings.optimizer](model.buffer, lr=settings.lr, **extra.get(settings.optimizer, {}))
-
-
-def make_schedule(settings: SequenceSettings, steps_per_epoch: int) -> Schedule:
-    """The course of the learning rate over the whole run."""
-    s, total = settings, settings.epochs * steps_per_epoch
-    schedules: dict[str, Callable[[], Schedule]] = {
-        "constant": lambda: Constant(s.lr),
-        "step": lambda: Step(s.lr, s.decay_every * steps_per_epoch, s.decay),
-        "cosine": lambda: Cosine(s.lr, total, s.warmup),
-        "linear": lambda: Linear(s.lr, total, s.warmup),
-        "noam": lambda: Noam(s.lr, max(s.warmup, 1)),
-        "plateau": lambda: Plateau(s.lr, s.decay, s.decay_every),
-    }
-    return schedules[s.schedule]()
-
-
 # ------------------------------------------------------------------------------------------------------------ training
 
 
@@ -357,7 +337,7 @@ class SequenceTraining:
     """What :class:`minis2s.training.Trainer` drives."""
 
     def __init__(self, task: SequenceTask, settings: SequenceSettings, corpus: Corpus, translator: Translator):
-        self.watch, self.higher_is_better = task.watch, task.higher_is_better
+        self.watch, self.higher_is_better, self.unit = task.watch, task.higher_is_better, task.unit
         self.settings, self.corpus, self.translator = settings, corpus, translator
         self.model, self.rng = translator.model, translator.model.rng
         self.sampling = ScheduledSampling(settings.sampling, settings.sampling_k, settings.sampling_final)
@@ -374,8 +354,10 @@ class SequenceTraining:
     def validate(self) -> dict[str, float]:
         """Perplexity with teacher forcing, and three free-running numbers."""
         pairs = self.corpus.validation[: self.settings.validation_examples]
-        scores = self.translator.evaluate(pairs).scores
-        return {name: scores[name] for name in ("perplexity", "perplexity_free", "exact", "bleu")}
+        evaluation = self.translator.evaluate(pairs)
+        metrics = {name: evaluation.scores[name] for name in ("perplexity", "perplexity_free", "exact", "bleu")}
+        different = len({t.text for t in evaluation.translations}) - 1, len({pair.target for pair in pairs}) - 1
+        return metrics | {"spread": different[0] / different[1] if different[1] else 1.0}
 
     def extra_state(self) -> dict[str, np.ndarray]:
         """The running reward of hard attention."""
@@ -428,37 +410,6 @@ def resume(task: SequenceTask, settings: SequenceSettings, run: RunDirectory, de
     return trainer
 
 
-def resumed_settings(task: SequenceTask, run: RunDirectory, changes: Mapping[str, Any]) -> SequenceSettings:
-    """The settings of a run that goes on: its own, but for how long it is to train.
-
-    Raises
-    ------
-    ConfigError
-        If `changes` would change anything else, or the run is of another task.
-    """
-    name, stored = run.read_config()
-    if name != task.name:
-        raise ConfigError(f"{run} is a run of the task {name!r}: `minis2s train {name} --output {run} --resume`")
-    try:
-        before = update(task.settings_type(), _all_keys(task, stored), task.name)
-    except ConfigError as error:
-        raise CheckpointError(f"{run.config} does not fit this minis2s ({error}): train anew") from error
-    after = update(before, changes, task.name)
-    for key in changes:
-        if key not in EXTENDABLE and getattr(after, key) != getattr(before, key):
-            raise ConfigError(
-                f"{run} was trained with {key} = {getattr(before, key)}, which --resume cannot change to "
-                f"{getattr(after, key)}: start a new run ({', '.join(EXTENDABLE)} may change)"
-            )
-    return after
-
-
-def _all_keys(task: SequenceTask, stored: Mapping[str, Any]) -> dict[str, Any]:
-    """The stored settings, and None for those that a file has no word for."""
-    optional = {f.name: None for f in fields(task.settings_type) if "None" in str(f.type)}
-    return {**optional, **stored}
-
-
 def _translator(settings: SequenceSettings, corpus: Corpus, config: Seq2SeqConfig, device: str) -> Translator:
     model = Seq2Seq(config, np.random.default_rng([settings.seed, MODEL_STREAM])).to(device)
     longest = max(map(len, corpus.targets))
@@ -484,15 +435,8 @@ def _trainer(
         "data": corpus.digest,
         "files": dict(files),
     }
-    plan = Plan(
-        settings.epochs,
-        settings.patience,
-        settings.time_limit,
-        settings.clip,
-        check_every=1 if model.device == "cpu" else 25,
-    )
     schedule = make_schedule(settings, len(first))
-    return Trainer(training, make_optimizer(settings, model), schedule, run, plan, config)
+    return Trainer(training, make_optimizer(settings, model), schedule, run, make_plan(settings, model), config)
 
 
 def _tell(corpus: Corpus, model: Seq2Seq, batches: EpochBatches) -> None:
@@ -511,3 +455,8 @@ def _tell(corpus: Corpus, model: Seq2Seq, batches: EpochBatches) -> None:
         len(batches),
         100 * padding_waste([corpus.lengths[chosen] for chosen in batches.chosen]),
     )
+
+
+def _quote(text: str) -> str:
+    """Quote a sentence for the shell, with double quotes if they will do: apostrophes stay readable."""
+    return shlex.quote(text) if any(character in text for character in '"$`\\!') else f'"{text}"'

@@ -67,12 +67,12 @@ class Progress:
         if self._bar is not None:
             self._bar.close()
 
-    def update(self, epoch: str, fraction: float, loss: float, rate: float) -> None:
-        """Show the epoch, the share of the run that is done (0 to 1), the loss so far, and tokens per second."""
+    def update(self, epoch: str, fraction: float, loss: float, rate: str) -> None:
+        """Show the epoch, the share of the run that is done (0 to 1), the loss so far, and the rate in words."""
         elapsed = time.monotonic() - self._started
         done = fraction - self._first_fraction
         left = f"{clock(elapsed * (1 - fraction) / done)} left" if done > 0 else "? left"
-        numbers = f"loss {loss:.4g}, {compact(rate)} tokens/s, {clock(elapsed)} elapsed, {left}"
+        numbers = f"loss {loss:.4g}, {rate}, {clock(elapsed)} elapsed, {left}"
         if self._bar is not None:
             self._bar.set_description_str(epoch, refresh=False)
             self._bar.unit = numbers

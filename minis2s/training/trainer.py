@@ -31,6 +31,13 @@ SAVE_SECONDS = 300.0
 """In a long epoch, a checkpoint every so many seconds: a power cut costs no more."""
 
 
+SPREAD = 0.01
+STUCK = (
+    "warning: the output no longer depends on the input: every input gets nearly the same answer. More epochs seldom "
+    "help; start anew with a smaller --set lr=..., another --seed or another loss"
+)
+
+
 class DivergenceError(UserError):
     """A loss, gradient or weight is no longer a finite number."""
 
@@ -48,12 +55,15 @@ class Trainable(Protocol):
         The metric, among those of `validate`, that decides which weights are best.
     higher_is_better : bool
         Its direction.
+    unit : str
+        What the loss counts: a token, a picture.
     """
 
     model: Any
     rng: np.random.Generator
     watch: str
     higher_is_better: bool
+    unit: str
 
     def batches(self, epoch: int) -> Sequence[Any]:
         """The batches of an epoch, in order: always the same for the same `epoch`."""
@@ -64,7 +74,11 @@ class Trainable(Protocol):
         ...
 
     def validate(self) -> dict[str, float]:
-        """Metrics on held-out data, by name; the model is in evaluation mode."""
+        """Metrics on held-out data, by name; the model is in evaluation mode.
+
+        A metric `spread`, how much outputs differ from each other as a share of how much they should, is watched: near
+        0 the output does not depend on the input, and the loop says so.
+        """
         ...
 
     def extra_state(self) -> dict[str, np.ndarray]:
@@ -202,7 +216,7 @@ class Trainer:
                 f"epoch {state.epoch + 1}/{self.plan.epochs}",
                 self._fraction(len(batches)),
                 state.epoch_nats / max(state.epoch_count, 1),
-                self._rate(),
+                f"{compact(self._rate())} {self.trainable.unit}s/s",
             )
             if self._interrupt.requested:
                 self._stop()
@@ -320,11 +334,13 @@ class Trainer:
         self.run.log.write(
             "validation", epoch=epoch, step=state.step, train_loss=loss, **metrics, best=best, seconds=seconds
         )
-        numbers = ", ".join(f"{name} {number:.4g}" for name, number in metrics.items())
+        numbers = ", ".join(f"{name} {number:.4g}" for name, number in metrics.items() if name != "spread")
         self._progress.line(
-            f"epoch {epoch}/{self.plan.epochs}: loss {loss:.4g}, {compact(rate)} tokens/s | {numbers}"
+            f"epoch {epoch}/{self.plan.epochs}: loss {loss:.4g}, {compact(rate)} {self.trainable.unit}s/s | {numbers}"
             f"{' (best)' if best else ''} | {clock(seconds)}"
         )
+        if metrics.get("spread", 1.0) < SPREAD:
+            self._progress.line(STUCK)
 
     def _measure(self) -> dict[str, float]:
         """The metrics; whatever chance they need is not taken from training's. Ctrl-C need not wait for them."""
@@ -372,7 +388,7 @@ class Trainer:
                 step=state.step,
                 loss=loss,
                 lr=float(self.optimizer.lr),
-                tokens_per_second=round(self._rate(), 1),
+                rate=round(self._rate(), 1),
                 seconds=round(self._update_seconds(), 3),
             )
         state.window_nats = state.window_count = 0.0

@@ -21,6 +21,7 @@ class Regression:
 
     watch = "error"
     higher_is_better = False
+    unit = "row"
 
     def __init__(self, seed=0, count=12, scores=None):
         self.model = Line(np.random.default_rng([seed, 1]))

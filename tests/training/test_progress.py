@@ -40,7 +40,7 @@ def test_a_terminal_gets_a_bar_with_loss_rate_elapsed_and_remaining(caplog, monk
     monkeypatch.setattr(module.time, "monotonic", lambda: 10.0 * next(now))
     stream = Terminal()
     with caplog.at_level(logging.INFO, "minis2s"), Progress(stream=stream) as progress:
-        progress.update("epoch 1/2", 0.25, 1.5, 12345)
+        progress.update("epoch 1/2", 0.25, 1.5, "12.3k tokens/s")
         progress._bar.refresh()
         progress.line("a line that stays")
     text = stream.getvalue()
@@ -54,6 +54,6 @@ def test_elsewhere_a_line_now_and_then(caplog, monkeypatch):
     monkeypatch.setattr(module.time, "monotonic", lambda: 4.0 * next(now))
     with caplog.at_level(logging.INFO, "minis2s"), Progress(stream=io.StringIO()) as progress:
         for k in range(8):
-            progress.update("epoch 1/1", k / 8, 0.5, 10)
+            progress.update("epoch 1/1", k / 8, 0.5, "10 tokens/s")
     assert 1 <= len(caplog.messages) <= 4
     assert "tokens/s" in caplog.text
