@@ -6,6 +6,16 @@ print(check(my_lstm_step, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh))
 
 from minis2s.gradcheck.checker import check
 from minis2s.gradcheck.library import check_file, format_table, run_library
-from minis2s.gradcheck.report import Gradient, Report
+from minis2s.gradcheck.report import Diagnosis, Gradient, Problem, Report, Weakness
 
-__all__ = ["Gradient", "Report", "check", "check_file", "format_table", "run_library"]
+__all__ = [
+    "Diagnosis",
+    "Gradient",
+    "Problem",
+    "Report",
+    "Weakness",
+    "check",
+    "check_file",
+    "format_table",
+    "run_library",
+]

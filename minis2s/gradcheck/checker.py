@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from minis2s.gradcheck.report import RIGHT, WRONG, Gradient, Report
+from minis2s.gradcheck.report import RIGHT, WRONG, Gradient, Problem, Report
 
 STEP = 1e-3
 TOLERANCE = 1e-7
@@ -53,7 +53,7 @@ def check(function: Callable[..., Any], *inputs: Any, wrt: Iterable[int] | None 
 
     problems = _problems(names, inputs, gradients)
     if problems:
-        return Report(label, [], problems)
+        return Report(label, [], [Problem("unknown", p) for p in problems])
     arrays = [a for a in (*inputs, *upstream) if isinstance(a, np.ndarray)]
     if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(arrays, before, strict=True)):
         problems.append("backward changed its argument or an input of the forward pass: copy before you write")
@@ -68,7 +68,7 @@ def check(function: Callable[..., Any], *inputs: Any, wrt: Iterable[int] | None 
 
     chosen = [k for k, x in enumerate(inputs) if _is_float(x)] if wrt is None else list(wrt)
     compared = [_compare(names[k], inputs[k], gradients[k], partial(loss, k), rng) for k in chosen]
-    return Report(label, compared, problems)
+    return Report(label, compared, [Problem("unknown", p) for p in problems])
 
 
 def _compare(

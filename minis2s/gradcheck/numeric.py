@@ -1,0 +1,168 @@
+"""Derivatives by numbers: complex steps where a function allows them, else differences with a known error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+Outputs = tuple
+Line = Callable[[float], Outputs]
+"""The outputs at x + t u, for a number t: a function on a line through the inputs."""
+
+STEPS = tuple(2.0**-k for k in (6, 10, 14, 18))
+"""First steps to try. Each is halved twice; the next is tried where the last met a kink or a sharp bend."""
+
+COMPLEX_STEP = 1e-30
+ROUNDING = 8 * np.finfo(np.float64).eps
+VERIFIED = 1e-6
+"""So well must a complex step agree with a difference before it is trusted."""
+
+
+class Slope(NamedTuple):
+    """A derivative along a line.
+
+    Attributes
+    ----------
+    value, error : float
+        The derivative, and a bound on its error.
+    left, right : float
+        One-sided derivatives, from below and above. They differ at a kink, however small the step.
+    """
+
+    value: float
+    error: float
+    left: float
+    right: float
+
+    @property
+    def kink(self) -> bool:
+        """Is there a kink right here? A bend that is merely sharp gets smaller with the step."""
+        gap = abs(self.right - self.left)
+        return self.error >= gap / 4 > 1e-5 * max(abs(self.left), abs(self.right))
+
+
+class Probe:
+    """A function, its inputs and the upstream gradient: L = sum of dy * y is what is differentiated.
+
+    The difference of two outputs is taken before it is multiplied by dy and summed: outputs that do not change cancel
+    to exactly zero, and so does their rounding.
+    """
+
+    def __init__(self, forward: Callable[..., Outputs], inputs: tuple, upstream: tuple):
+        self.forward, self.inputs, self.upstream = forward, inputs, upstream
+        self.base = forward(*inputs)
+        # -inf is the logarithm of what a mask forbids: a constant, which has no difference
+        self.constant = [None if np.all(np.isfinite(y)) else ~np.isfinite(y) for y in _numbers(self.base)]
+
+    def line(self, k: int, direction: np.ndarray) -> Line:
+        """Vary input k along `direction`."""
+        x = self.inputs[k]
+        return lambda t: self.forward(*self.inputs[:k], x + t * direction, *self.inputs[k + 1 :])
+
+    def change(self, a: Outputs, b: Outputs) -> float:
+        """The change of L between two outputs."""
+        total = 0.0
+        for y, z, dy, constant in zip(a, b, self.upstream, self.constant, strict=True):
+            if dy is not None:
+                difference = np.subtract(y, z)
+                if constant is not None:
+                    difference = np.where(constant, 0, difference)
+                total += float(np.sum(difference * dy))
+        return total
+
+    def noise(self, a: Outputs, b: Outputs) -> float:
+        """What rounding may make of the change between two outputs."""
+        total = 0.0
+        for y, z, dy in zip(a, b, self.upstream, strict=True):
+            if dy is not None:
+                moved = np.where(np.not_equal(y, z) & np.isfinite(y), np.abs(y), 0)
+                total += float(np.sum(moved * np.abs(dy)))
+        return ROUNDING * total
+
+    def quick(self, line: Line, h: float = STEPS[0] / 2) -> float:
+        """Two central differences, the error of order h^2 taken out. It says nothing of what is left."""
+        far = self.change(line(h), line(-h)) / (2 * h)
+        near = self.change(line(h / 2), line(-h / 2)) / h
+        return (4 * near - far) / 3
+
+    def careful(self, line: Line, goal: float) -> Slope:
+        """Smaller and smaller steps, until the error is below `goal`; the best of all if it never is."""
+        best = None
+        for h in STEPS:
+            slope = self._extrapolate(line, h)
+            if best is None or not slope.error >= best.error:
+                best = slope
+            if best.error <= goal:
+                return best
+        return best._replace(left=slope.left, right=slope.right)
+
+    def _extrapolate(self, line: Line, h: float) -> Slope:
+        """Richardson: from the steps h, h/2, h/4, the limit of differences on both sides, on the left and on the right.
+
+            D(h) = (L(h) - L(-h)) / 2h = L' + O(h^2),    G(h) = (L(h) - 2 L(0) + L(-h)) / h = O(h)
+
+        D's limit is the derivative, G's is zero: if not, there is a kink between -h and h, and D is worth nothing.
+        """
+        central, gap, noise = [], [], 0.0
+        for step in (h, h / 2, h / 4):
+            above, below = line(step), line(-step)
+            right, left = self.change(above, self.base) / step, self.change(self.base, below) / step
+            central.append(self.change(above, below) / (2 * step))
+            gap.append(right - left)
+            noise = max(noise, self.noise(above, below) / step)
+        fine, finer = (4 * central[1] - central[0]) / 3, (4 * central[2] - central[1]) / 3
+        value = (16 * finer - fine) / 15
+        bend, sharper = 2 * gap[1] - gap[0], 2 * gap[2] - gap[1]
+        error = abs(value - finer) + abs(8 * sharper - bend) / 7 + noise
+        return Slope(value, error if np.isfinite(value) else np.inf, left, right)
+
+    def exact(self, k: int, direction: np.ndarray) -> float:
+        """The complex step: Im L(x + i h u) / h. No difference, so no rounding, and h may be tiny."""
+        inputs = [x.astype(np.complex128) if is_float(x) else x for x in self.inputs]
+        inputs[k] = inputs[k] + COMPLEX_STEP * 1j * direction
+        outputs = self.forward(*inputs)
+        total = 0.0
+        for y, dy in zip(outputs, self.upstream, strict=True):
+            if dy is not None:
+                total += float(np.sum(np.where(np.isfinite(y), np.imag(y), 0) * dy))
+        return total / COMPLEX_STEP
+
+    def is_analytic(self, k: int, direction: np.ndarray) -> bool:
+        """Does the complex step work for input k? Tried along a direction that moves every entry at once."""
+        try:
+            exact = self.exact(k, direction)
+        except Exception:
+            return False
+        slope = self.careful(self.line(k, direction), VERIFIED * abs(exact) / 10)
+        return abs(exact - slope.value) <= VERIFIED * abs(slope.value) and slope.error <= VERIFIED * abs(slope.value)
+
+    def slopes(self, k: int, places: np.ndarray, *, analytic: bool) -> np.ndarray:
+        """Derivatives by some entries of input k, without an error estimate."""
+        x = self.inputs[k]
+        unit, found = np.zeros(x.shape), np.empty(len(places))
+        for n, place in enumerate(places):
+            unit.flat[place] = 1
+            found[n] = self.exact(k, unit) if analytic else self.quick(self.line(k, unit))
+            unit.flat[place] = 0
+        return found
+
+
+def gradient(function: Callable[..., Any], inputs: tuple, upstream: tuple, k: int) -> np.ndarray:
+    """The numeric gradient of sum(upstream * outputs) by input k. `function` returns a tuple of outputs first."""
+    probe = Probe(lambda *values: function(*values)[0], inputs, upstream)
+    x = inputs[k]
+    places = np.arange(x.size)
+    direction = np.random.default_rng(0).standard_normal(x.shape)
+    return probe.slopes(k, places, analytic=probe.is_analytic(k, direction)).reshape(x.shape)
+
+
+def is_float(x: Any) -> bool:
+    """Is it something with a gradient: an array of floats?"""
+    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
+
+
+def _numbers(outputs: Outputs) -> list[np.ndarray]:
+    """Outputs as arrays of floats; what is none counts as a zero."""
+    return [np.asarray(y) if np.asarray(y).dtype.kind in "fc" else np.zeros(()) for y in outputs]
