@@ -26,12 +26,12 @@ def mended_source(text):
 
 
 def mended():
-    """name -> the function, module or pair of each mutant, without its mistake."""
+    """name -> (function, pair or module of each mutant without its mistake, what it was registered with)."""
     found = {}
 
-    def collect(name, **_):
+    def collect(name, **options):
         def register(function):
-            found[name] = function
+            found[name] = function, options
             return function
 
         return register
