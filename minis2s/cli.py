@@ -37,6 +37,7 @@ examples:
   minis2s translate runs/translation-1 "I do not have a red car."
   minis2s evaluate runs/translation-1            BLEU, chrF, exact match on the held-out sentences
   minis2s train translation --data my-pairs.tsv  your own sentences: source, tab, target on each line
+  minis2s train denoising                        two minutes, then handwritten digits without their noise
   minis2s tasks                                  what else can be trained
 """
 TRAIN_HELP = """\
@@ -66,6 +67,21 @@ examples:
   minis2s translate runs/translation-1 < english.txt > french.txt
   minis2s translate runs/translation-1 --beam 5 --n-best 3 "I like tea."       score, tab, translation
   minis2s translate runs/translation-1 --attention map.png "I like green tea."
+"""
+COMPRESS_HELP = """\
+examples:
+  minis2s compress runs/compression-1 in.png out.m2s
+  minis2s decompress runs/compression-1 out.m2s back.png
+"""
+DENOISE_HELP = """\
+examples:
+  minis2s denoise runs/denoising-1 scan-*.png --output clean
+  minis2s denoise runs/denoising-1 photo.png --resize
+"""
+GENERATE_HELP = """\
+examples:
+  minis2s generate runs/generation-1 --count 64 out.png
+  minis2s generate runs/generation-1 out.png --seed 2 --temperature 0.7
 """
 GRADCHECK_HELP = """\
 examples:
@@ -167,8 +183,9 @@ def evaluate(args: argparse.Namespace) -> int:
 
     run = RunDirectory.open(args.directory)
     task = load_task(run.read_config()[0])
+    options = {"beam": args.beam, "hypotheses": args.hypotheses, "resize": args.resize}
     with use_device(args.device) as device:
-        scores = task.evaluate(run, device, args.data, beam=args.beam, hypotheses=args.hypotheses)
+        scores = task.evaluate(run, device, args.data, **options)
     print(dumps(scores) if args.json else task.format(scores))
     return 0
 
@@ -227,6 +244,91 @@ def _standard_input() -> Iterator[str]:
             raise DataError(f"line {n} of standard input is not UTF-8: convert it, with iconv say") from None
 
 
+def compress(args: argparse.Namespace) -> int:
+    """`minis2s compress`."""
+    from minis2s.backend import use_device
+    from minis2s.metrics import psnr
+    from minis2s.tasks.compression import TASK, Codec
+    from minis2s.training import RunDirectory, write_atomic
+
+    with use_device(args.device) as device:
+        codec = Codec.load(RunDirectory.open(args.directory), device)
+        pixels = TASK.read(codec.model, [args.input], args.resize).pixels
+        data = codec.compress(pixels[0], args.bits)
+        back = codec.decompress(args.output, data)
+    write_atomic(Path(args.output), data)
+    size, quality = len(data), psnr(back[None], pixels)[0]
+    print(f"{args.output}: {size} bytes, {8 * size / pixels[0, 0].size:.2f} bits per pixel, PSNR {quality:.1f} dB")
+    return 0
+
+
+def decompress(args: argparse.Namespace) -> int:
+    """`minis2s decompress`."""
+    from minis2s.backend import use_device
+    from minis2s.gallery import save_image
+    from minis2s.tasks.compression import Codec
+    from minis2s.training import RunDirectory
+
+    data = Path(args.input).read_bytes()
+    with use_device(args.device) as device:
+        pixels = Codec.load(RunDirectory.open(args.directory), device).decompress(args.input, data)
+    save_image(pixels, args.output)
+    print(f"{args.output}: {pixels.shape[2]} x {pixels.shape[1]} pixels")
+    return 0
+
+
+def denoise(args: argparse.Namespace) -> int:
+    """`minis2s denoise`."""
+    from minis2s.backend import to_numpy, use_device
+    from minis2s.gallery import save_image
+    from minis2s.tasks.denoising import TASK
+    from minis2s.training import RunDirectory
+
+    with use_device(args.device) as device:
+        model = TASK.load(RunDirectory.open(args.directory), device)
+        pictures = TASK.read(model, args.input, args.resize)
+        denoised = to_numpy(model.net.reconstruct(pictures.pixels))
+    for name, pixels in zip(args.input, denoised, strict=True):
+        path = Path(args.output or Path(name).parent) / f"{Path(name).stem}.denoised.png"
+        save_image(pixels, path)
+        print(path)
+    return 0
+
+
+def encode(args: argparse.Namespace) -> int:
+    """`minis2s encode`."""
+    import numpy as np
+
+    from minis2s.backend import use_device
+    from minis2s.tasks.autoencoding import encode as codes_of
+    from minis2s.tasks.features import TASK
+    from minis2s.training import RunDirectory
+
+    with use_device(args.device) as device:
+        model = TASK.load(RunDirectory.open(args.directory), device)
+        codes = codes_of(model.net, TASK.read(model, args.input, args.resize).pixels)
+    np.savez_compressed(args.output, codes=codes.reshape(len(codes), -1), names=np.array(args.input))
+    print(f"{args.output}: codes of {len(codes)} pictures, {codes[0].size} numbers each")
+    return 0
+
+
+def generate(args: argparse.Namespace) -> int:
+    """`minis2s generate`."""
+    import numpy as np
+
+    from minis2s.backend import to_numpy, use_device
+    from minis2s.gallery import enlarged, save_image, square, tile
+    from minis2s.tasks.generation import TASK
+    from minis2s.training import RunDirectory
+
+    with use_device(args.device) as device:
+        model = TASK.load(RunDirectory.open(args.directory), device)
+        pixels = to_numpy(model.net.sample(args.count, np.random.default_rng(args.seed), args.temperature))
+    save_image(enlarged(tile(pixels, square(args.count)), 3), args.output)
+    print(f"{args.output}: {args.count} pictures")
+    return 0
+
+
 def tasks(args: argparse.Namespace) -> int:
     """`minis2s tasks`."""
     from minis2s.tasks import TASKS, load_task
@@ -281,8 +383,10 @@ def build_parser() -> argparse.ArgumentParser:
         return sub
 
     sub = command(train, "train a model and leave it in a run directory", TRAIN_HELP)
-    sub.add_argument("task", metavar="TASK", help="translation, dates, addition or reverse")
-    sub.add_argument("--data", metavar="FILE", help="train on your own pairs: UTF-8, source, tab, target on each line")
+    sub.add_argument("task", metavar="TASK", help="one of those that `minis2s tasks` lists")
+    sub.add_argument(
+        "--data", metavar="PATH", help="your own pairs (UTF-8, source, tab, target) or pictures (IDX, NPZ, PNG folder)"
+    )
     sub.add_argument("--config", metavar="FILE", help="settings from a TOML file, or from the config.toml of a run")
     sub.add_argument(
         "--set", metavar="KEY=VALUE", action="append", default=[], help="change a setting; may be repeated"
@@ -294,9 +398,10 @@ def build_parser() -> argparse.ArgumentParser:
 
     sub = command(evaluate, "score a model on held-out pairs", EVALUATE_HELP)
     _add_directory(sub)
-    sub.add_argument("--data", metavar="FILE", help="score on these pairs (default: the run's own test part)")
+    sub.add_argument("--data", metavar="PATH", help="score on these data (default: the run's own test part)")
     sub.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
     sub.add_argument("--hypotheses", metavar="FILE", help="write the translations there, a line each")
+    _add_resize(sub)
     _add_beam(sub)
     _add_device(sub)
 
@@ -306,6 +411,42 @@ def build_parser() -> argparse.ArgumentParser:
     _add_beam(sub)
     sub.add_argument("--n-best", type=_positive, default=1, metavar="N", help="print the N best, each after its score")
     sub.add_argument("--attention", metavar="FILE", help="draw where the model looked, as PNG")
+    _add_device(sub)
+
+    sub = command(compress, "write a picture as a small file", COMPRESS_HELP)
+    _add_directory(sub)
+    sub.add_argument("input", metavar="PNG", help="the picture")
+    sub.add_argument("output", metavar="FILE", help="the small file to write")
+    sub.add_argument("--bits", type=int, choices=(8, 4), default=8, help="of each number of the code (default: 8)")
+    _add_resize(sub)
+    _add_device(sub)
+
+    sub = command(decompress, "write the picture of a small file", COMPRESS_HELP)
+    _add_directory(sub)
+    sub.add_argument("input", metavar="FILE", help="what `minis2s compress` wrote, with the same run")
+    sub.add_argument("output", metavar="PNG", help="the picture to write")
+    _add_device(sub)
+
+    sub = command(denoise, "take the noise out of pictures", DENOISE_HELP)
+    _add_directory(sub)
+    sub.add_argument("input", metavar="PNG", nargs="+", help="noisy pictures; NAME.png becomes NAME.denoised.png")
+    sub.add_argument("--output", metavar="DIR", help="write there (default: beside each picture)")
+    _add_resize(sub)
+    _add_device(sub)
+
+    sub = command(encode, "write the codes of pictures, as features for other programs")
+    _add_directory(sub)
+    sub.add_argument("input", metavar="PNG", nargs="+", help="pictures")
+    sub.add_argument("--output", metavar="NPZ", required=True, help="the file to write, with arrays codes and names")
+    _add_resize(sub)
+    _add_device(sub)
+
+    sub = command(generate, "draw new pictures", GENERATE_HELP)
+    _add_directory(sub)
+    sub.add_argument("output", metavar="PNG", help="the sheet of pictures to write")
+    sub.add_argument("--count", type=_positive, default=64, metavar="N", help="how many (default: 64)")
+    sub.add_argument("--temperature", type=float, default=1.0, metavar="T", help="below 1: likelier, more alike")
+    sub.add_argument("--seed", type=int, default=1, metavar="N", help="another one draws others (default: 1)")
     _add_device(sub)
 
     sub = command(tasks, "list the tasks, or the settings of one")
@@ -333,6 +474,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _add_directory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("directory", metavar="DIR", help="a run directory, as `minis2s train` left it")
+
+
+def _add_resize(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--resize", action="store_true", help="make pictures of another size as large as the model's")
 
 
 def _add_beam(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Score(NamedTuple):
     """A score and the signature that says how it was computed, so that others can compare."""
@@ -84,6 +86,48 @@ def accuracy_by_length(
     for h, r, length in zip(hypotheses, references, lengths, strict=True):
         right.setdefault(length, []).append(h == r)
     return [LengthAccuracy(length, sum(hits) / len(hits), len(hits)) for length, hits in sorted(right.items())]
+
+
+# ------------------------------------------------------------------------------------------------- of pictures
+
+
+def psnr(pixels: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio of each picture, in dB, by scikit-image; infinite where the two are equal.
+
+    pixels, reference (N, C, H, W) in [0, 1] -> (N,)
+    """
+    from skimage.metrics import peak_signal_noise_ratio
+
+    _require_equal_shapes("psnr", pixels, reference)
+    with np.errstate(divide="ignore"):
+        return np.array([peak_signal_noise_ratio(r, p, data_range=1) for p, r in zip(pixels, reference, strict=True)])
+
+
+def ssim(pixels: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Structural similarity of each picture (Wang et al. 2004), at most 1, by scikit-image with its window of 7.
+
+    pixels, reference (N, C, H, W) in [0, 1], H and W at least 7 -> (N,)
+    """
+    from skimage.metrics import structural_similarity
+
+    _require_equal_shapes("ssim", pixels, reference)
+    return np.array(
+        [structural_similarity(r, p, data_range=1, channel_axis=0) for p, r in zip(pixels, reference, strict=True)]
+    )
+
+
+def purity(clusters: np.ndarray, labels: np.ndarray) -> float:
+    """The share of examples with the label that is most frequent in their cluster, by scikit-learn's table."""
+    from sklearn.metrics.cluster import contingency_matrix
+
+    return float(contingency_matrix(labels, clusters).max(axis=0).sum() / len(labels))
+
+
+def _require_equal_shapes(name: str, pixels: np.ndarray, reference: np.ndarray) -> None:
+    if pixels.shape != reference.shape or pixels.ndim != 4:
+        raise ValueError(
+            f"{name}: pixels have shape {pixels.shape}, reference {reference.shape}, expected equal (N, C, H, W)"
+        )
 
 
 def _require_pairs(name: str, hypotheses: Sequence[str], references: Sequence[str]) -> None:

@@ -22,11 +22,12 @@ FLOORS = [  # from the ground up; a file imports only its own floor and those be
     {"optim", "data"},
     {"models"},
     {"decoding", "metrics"},
-    {"training", "plots"},
+    {"training", "plots", "gallery"},
     {"tasks"},
     {"cli", "__main__"},
 ]
 LAZY = {"tqdm", "sacrebleu", "safetensors", "babel", "matplotlib", "tokenizers", "cupy", "torch"}
+LAZY |= {"skimage", "sklearn", "scipy", "PIL", "mlxtend"}
 """Imported inside the functions that use them, so that the package imports fast, and where they are missing."""
 
 

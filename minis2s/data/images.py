@@ -147,6 +147,19 @@ def image_leaks(split: ImageSplit) -> int:
     return sum(digest in known for part in split[1:] for digest in part.digests)
 
 
+def resized(images: Images, size: tuple[int, int]) -> Images:
+    """The same pictures, made (H, W) large."""
+    from PIL import Image
+
+    def fit(channel: np.ndarray) -> np.ndarray:
+        return np.asarray(Image.fromarray(channel).resize(size[::-1], Image.Resampling.LANCZOS))
+
+    if images.shape[1:] == size:
+        return images
+    pixels = np.stack([np.stack([fit(channel) for channel in picture]) for picture in images.pixels])
+    return Images(np.clip(pixels, 0, 1), images.labels)
+
+
 # ------------------------------------------------------------------------------------------------------------- formats
 
 
@@ -245,31 +258,28 @@ def read_png_folder(folder: Path | str) -> Images:
     return read_pngs(plain)
 
 
-def read_pngs(paths: Sequence[Path | str], resize: tuple[int, int] | None = None) -> Images:
-    """Picture files of one size; or of any, with `resize` = (H, W).
+def read_pngs(paths: Sequence[Path | str]) -> Images:
+    """Picture files of one size.
 
     Raises
     ------
     DataError
         If a file is no picture, is not 8-bit grey or RGB, or differs from the others.
     """
-    arrays = [read_png(path, resize) for path in paths]
+    arrays = [read_png(path) for path in paths]
     for path, array in zip(paths, arrays, strict=True):
         if array.shape != arrays[0].shape:
             raise DataError(f"{path} is {_size(array)}, {paths[0]} is {_size(arrays[0])}: make them equal")
     return Images(np.stack(arrays))
 
 
-def read_png(path: Path | str, resize: tuple[int, int] | None = None) -> np.ndarray:
-    """One picture file as float32 (C, H, W) in [0, 1]; resized to (H, W) if asked for."""
+def read_png(path: Path | str) -> np.ndarray:
+    """One picture file as float32 (C, H, W) in [0, 1]."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(path) as picture:
             _require_plain(path, picture)
-            if resize and picture.size != resize[::-1]:
-                picture = picture.convert("L" if picture.mode == "1" else picture.mode)
-                picture = picture.resize(resize[::-1], Image.Resampling.LANCZOS)
             array = np.asarray(picture.convert("L") if picture.mode == "1" else picture)
     except UnidentifiedImageError:
         raise DataError(f"{path} is not an image that can be read: give a PNG file") from None

@@ -29,6 +29,11 @@ class Statistic:
     def __init__(self, data: Array):
         self.data = data
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.data.shape
+
 
 class ParameterBuffer:
     """All parameters of a model, one after the other, in one flat array; their gradients in another.

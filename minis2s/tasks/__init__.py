@@ -11,7 +11,16 @@ from minis2s.tasks.settings import closest
 if TYPE_CHECKING:
     from minis2s.tasks.task import Task
 
-TASKS = ("translation", "dates", "addition", "reverse")
+TASKS = (
+    "translation",
+    "dates",
+    "addition",
+    "reverse",
+    "compression",
+    "denoising",
+    "features",
+    "generation",
+)
 
 
 def load_task(name: str) -> Task:
