@@ -33,7 +33,7 @@ DRAWS, WEIGHTED = 50, 500
 """Draws of the importance-weighted bound, and pictures that it is measured on."""
 
 RECIPE: dict[str, Any] = {"batch_size": 128, "epochs": 60, "lr": 2e-3, "schedule": "cosine", "warmup": 20, "clip": None}
-LARGE: dict[str, Any] = {"epochs": 10, "lr": 1e-3, "schedule": "constant", "warmup": 0}
+LARGE: dict[str, Any] = {"epochs": 10}
 
 
 @dataclass(frozen=True)

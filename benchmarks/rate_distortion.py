@@ -1,0 +1,55 @@
+"""Rate and distortion: PSNR over bits per pixel, for codes of several sizes, PCA of equal size, and JPEG.
+
+    python benchmarks/rate_distortion.py docs/rate-distortion.png [--data FOLDER] [--seed 1]
+
+Every code and every principal component is kept in 8 bits and packed by zlib; JPEG is counted without its headers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from images import train
+
+from minis2s.data.images import read_data, split_images
+from minis2s.gallery import rate_distortion
+from minis2s.plots import save_figure
+from minis2s.tasks.compression import jpeg
+from minis2s.tasks.pictures import fidelity
+
+SIZES = [(4, 4), (3, 4), (2, 2), (2, 4), (2, 8)]
+"""How often height and width are halved, and the channels of the code."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("picture", type=Path)
+    parser.add_argument("--data", type=Path)
+    parser.add_argument("--seed", type=int, default=1)
+    args = parser.parse_args()
+    own = ["--data", str(args.data)] if args.data else []
+    curves: dict[str, list[tuple[float, float, str]]] = {"autoencoder": [], "PCA": [], "JPEG": []}
+    for halvings, channels in SIZES:
+        with tempfile.TemporaryDirectory() as folder:
+            sets = ["--set", f"halvings={halvings}", "--set", f"code={channels}"]
+            _, scores = train(["compression", *own, *sets], args.seed, Path(folder) / "run")
+        side = {2: 7, 3: 4, 4: 2}[halvings]
+        label = f"{side}x{side}x{channels}"
+        for name, row in (("autoencoder", "code in 8 bits"), ("PCA", f"PCA-{scores['numbers']} in 8 bits")):
+            found = scores["baselines"][row]
+            label = label if name == "autoencoder" else f"{scores['numbers']}"
+            curves[name].append((found["bits_per_pixel"], found["psnr"], label))
+            print(
+                f"{name:12} {label:8} {found['bits_per_pixel']:.3f} bits per pixel, {found['psnr']:.2f} dB", flush=True
+            )
+    test = split_images(*read_data(args.data), 0.02, 0.2).test.pixels[:1000]
+    for quality in (5, 10, 20, 40, 60, 80, 90):
+        made, size = jpeg(test, quality)
+        curves["JPEG"].append((size["bits_per_pixel"], fidelity(made, test)["psnr"], f"q{quality}"))
+    save_figure(rate_distortion(curves, "handwritten digits, held out: 8 bits a number, packed by zlib"), args.picture)
+
+
+if __name__ == "__main__":
+    main()
