@@ -237,7 +237,7 @@ PAYS = 1 << 12
 """Numbers in an array from which on a second thread is worth waking."""
 
 MATMUL_PAYS = 1 << 21
-"""Multiplications in a core's share of a matrix product from which on it is worth waking the core."""
+"""Multiplications in a core's share of a stack of matrix products from which on it is worth waking the core."""
 
 
 @cache
@@ -286,6 +286,15 @@ def in_blocks(work: Callable[[slice], object], count: int, block: int, like: Arr
     _share(run, count, os.cpu_count() or 1)
 
 
+def products_in_blocks(work: Callable[[slice], object], count: int, block: int, like: Array) -> None:
+    """:func:`in_blocks` for work that holds matrix products: each core makes its own alone, as in :func:`matmul`."""
+    if not isinstance(like, np.ndarray) or count <= block:
+        work(slice(0, count))
+        return
+    with _blas().limit(limits=1, user_api="blas"):
+        in_blocks(work, count, block, like)
+
+
 def _share(work: Callable[[int, int], object], count: int, shares: int) -> None:
     """Call `work(first, last)` for equal shares of range(count), each on a core of its own."""
     pool = _helpers()
@@ -302,19 +311,18 @@ def _share(work: Callable[[int, int], object], count: int, shares: int) -> None:
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     """Product a @ b of two matrices, or of two stacks of as many matrices.
 
-    On the host a large one is cut by the rows of `a` (a stack: between its matrices), and each core makes its part
-    alone. The matrix library's own threads wait for each other time and again, which beside other programs takes many
-    times as long, and it works through a stack one matrix after the other.
+    The matrix library shares a large product among the cores itself, but works through a stack one matrix after the
+    other. On the host a large stack is cut between its matrices, and each core makes its part alone.
     """
     xp = get_xp(a)
-    shares = min(os.cpu_count() or 1, a.size * b.shape[-1] // MATMUL_PAYS) if xp is np else 1
+    shares = min(os.cpu_count() or 1, a.size * b.shape[-1] // MATMUL_PAYS) if xp is np and a.ndim == 3 else 1
     if shares < 2 or _helpers() is None:
         return xp.matmul(a, b, out=out)
     if out is None:
         out = np.empty((*a.shape[:-1], b.shape[-1]), dtype=np.result_type(a, b))
 
     def part(first: int, last: int) -> None:
-        np.matmul(a[first:last], b[first:last] if b.ndim == 3 else b, out=out[first:last])
+        np.matmul(a[first:last], b[first:last], out=out[first:last])
 
     with _blas().limit(limits=1, user_api="blas"):
         _share(part, len(a), shares)
