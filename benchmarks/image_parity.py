@@ -103,14 +103,14 @@ class TwinDenoiser(nn.Module):
         def normed(layer: Any, x: torch.Tensor, way: Any = 0) -> torch.Tensor:
             return TF.relu(layer.norm(layer.convolution(x)) + way)
 
-        full = normed(self.full, x)
-        y = normed(self.half, full)
+        full = normed(self.enter, x)
+        y = normed(self.down_half, full)
         half = normed(self.see_half, y, y)
-        y = normed(self.quarter, half)
+        y = normed(self.down_quarter, half)
         y = normed(self.see_quarter, y, y)
-        y = normed(self.up_to_half, y, half)
+        y = normed(self.up_half, y, half)
         y = normed(self.mend_half, y, y)
-        y = normed(self.up_to_full, y, full)
+        y = normed(self.up_full, y, full)
         for layer in self.mend_full:
             y = normed(layer, y, y)
         return TF.binary_cross_entropy_with_logits(self.output(y), x, reduction="sum") / len(x)

@@ -192,7 +192,7 @@ def _labels_beside(path: Path) -> np.ndarray | None:
 
 def _read_npz(path: Path) -> tuple[Images, Images | None]:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with open(path, "rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise DataError(f"{path} is not a whole NPZ file of numbers ({error}): save it again") from None

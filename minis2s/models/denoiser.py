@@ -76,32 +76,32 @@ class Denoiser(Module):
         def up(before: int, after: int) -> Normed:
             return Normed(ConvTranspose2d(before, after, 2, stride=2, bias=False, rng=rng), after)
 
-        self.full, self.half, self.quarter = down(C, a, 1), down(a, b, 2), down(b, d, 2)
+        self.enter, self.down_half, self.down_quarter = down(C, a, 1), down(a, b, 2), down(b, d, 2)
         self.see_half, self.see_quarter = Residual(b, rng), Residual(d, rng)
-        self.up_to_half, self.up_to_full = up(d, b), up(b, a)
+        self.up_half, self.up_full = up(d, b), up(b, a)
         self.mend_half = Residual(b, rng)
         self.mend_full = Sequential(Residual(a, rng), Residual(a, rng))
         self.output = Conv2d(a, C, 3, padding=1, rng=rng)
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         """X (N, C, H, W) -> logits of the same shape; backward(dlogits) -> dx."""
-        full, full_backward = self.full(x)
-        y, half_backward = self.half(full)
+        full, full_backward = self.enter(x)
+        y, half_backward = self.down_half(full)
         half, see_half_backward = self.see_half(y)
-        y, quarter_backward = self.quarter(half)
+        y, quarter_backward = self.down_quarter(half)
         y, see_quarter_backward = self.see_quarter(y)
-        y, up_to_half_backward = self.up_to_half(y, half)
+        y, up_half_backward = self.up_half(y, half)
         y, mend_half_backward = self.mend_half(y)
-        y, up_to_full_backward = self.up_to_full(y, full)
+        y, up_full_backward = self.up_full(y, full)
         y, mend_full_backward = self.mend_full(y)
         logits, output_backward = self.output(y)
 
         def backward(dlogits: Array) -> Array:
             dy = output_backward(dlogits)
             dy = mend_full_backward(dy)
-            dy, dfull = up_to_full_backward(dy)
+            dy, dfull = up_full_backward(dy)
             dy = mend_half_backward(dy)
-            dy, dhalf = up_to_half_backward(dy)
+            dy, dhalf = up_half_backward(dy)
             dy = see_quarter_backward(dy)
             dhalf += quarter_backward(dy)[0]
             dy = see_half_backward(dhalf)
