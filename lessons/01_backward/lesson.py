@@ -346,9 +346,9 @@ print()
 print(check(forgetful_layer, x, weight, np.array([0.7, -1.1])))
 
 # %% [markdown]
-# With zero biases the verdict is `right`; with others it is `wrong`. The code is the same. Adding zero changes
-# nothing, so nothing can be seen. The same holds for a state of zeros, for a mask that masks nothing, and for a
-# sequence of one step, all of which come in the next lessons.
+# With zero biases all three gradients are right; with others all three are wrong. The code is the same. Adding zero
+# changes nothing, so nothing can be seen. The same holds for a state of zeros, for a mask that masks nothing, and for
+# a sequence of one step, all of which come in the next lessons.
 #
 # ## 1.6 The checker
 #
@@ -371,10 +371,10 @@ report = check(linear_with_a_mean, rng.standard_normal((6, 3)), rng.standard_nor
 print(report)
 
 # %% [markdown]
-# Read it from the top. The verdict. Then a line for each gradient: `dx` and `dweight` agree with the numeric
-# gradient, `dbias` does not; the worst entry, your value there and the numeric one, and the relative error. Last, the
-# *diagnosis*: the checker tries explanations, and reports those that turn your numbers into the right ones. A
-# diagnosis carries a short name for the cause, and `explain()` adds a paragraph with the right line of maths.
+# Read it from the top. First how many gradients are right, and which are wrong. Then a line for each wrong one: the
+# worst entry, your value there and the numeric one. Last, the *diagnosis*: the checker tries explanations, and
+# reports those that turn your numbers into the right ones. A diagnosis carries a short name for the cause, and
+# `explain()` adds a paragraph with the right line of maths.
 
 # %%
 print(report.explain())

@@ -277,7 +277,7 @@ for max_norm, color, label in ((np.inf, ORANGE, "not clipped"), (1.0, BLUE, "cli
     top.semilogy(np.minimum(norms, max_norm), color=color, lw=1, label=label)
     bottom.plot(losses, color=color, lw=1)
 bottom.axhline(np.log(LETTERS), color=GREY, lw=1, ls="--")
-bottom.text(600, np.log(LETTERS) + 0.06, "guessing", ha="right", color=GREY)
+bottom.text(600, np.log(LETTERS) + 0.12, "guessing", ha="right", color="0.4")
 top.set(ylabel="norm of the gradient\nthat the step uses")
 bottom.set(xlabel="training step", ylabel="loss", ylim=(0, 2.6))
 for ax in (top, bottom):
@@ -290,8 +290,23 @@ show(figure, "Figure 2. One Elman network (seed 2), trained twice from equal wei
 # Without clipping none of the three learns; with it, all three do. In the upper half of Figure 2 the orange line has
 # spikes. In the lower half the spikes throw the loss back, until the weights end where hardly any gradient arrives.
 #
-# But clipping only stops the explosion. It cannot give back what has vanished. An Elman network remembers if its
-# weights happen to stretch just enough: it stands on a knife's edge. The next idea takes the edge away.
+# What does clipping do to the curve of Figure 1? It multiplies all gradients of a step by one factor. So the whole
+# curve moves down, and keeps its form:
+
+# %%
+model = Reader(nn.RNN, 2, scale=2.5)
+probe = draw_letters(64, np.random.default_rng(0))
+norms = gradient_by_time(model, *probe)
+model.zero_grad()
+loss_and_backward(model, *probe)
+factor = min(1.0, 1.0 / float(optim.clip_global_norm(model.buffer, 1.0)))
+print("time step                        " + "".join(f"{t:8}" for t in (1, 10, 20, 30, 40)))
+for name, scale in (("norm of dL/dh_t, before clipping", 1), ("norm of dL/dh_t, after clipping", factor)):
+    print(f"{name:33}" + "".join(f"{scale * norms[t - 1]:8.3f}" for t in (1, 10, 20, 30, 40)))
+
+# %% [markdown]
+# Clipping only stops the explosion. It cannot give back what has vanished. An Elman network remembers if its weights
+# happen to stretch just enough: it stands on a knife's edge. The next idea takes the edge away.
 #
 # ## 2.5 A state that is added to: the LSTM
 #
@@ -409,13 +424,14 @@ exercise.check(lstm_step)
 #
 # ### Exercise 2: back through time
 #
-# `F.lstm_step` is the library's step; it has two biases, and so its backward returns seven gradients: dx, dh, dc,
-# dweight_ih, dweight_hh, dbias_ih, dbias_hh.
+# The library's step has two biases, and so its backward returns seven gradients: dx, dh, dc, dweight_ih, dweight_hh,
+# dbias_ih, dbias_hh.
+
+# %%
+library_step = F.lstm_step
+
 
 # %% exercise="lstm_sequence"
-from minis2s.functional import lstm_step as library_step
-
-
 def lstm_sequence(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh):
     """Run the library's step over a sequence.
 
