@@ -4,7 +4,7 @@ from minis2s.gradcheck import check
 print(check(my_lstm_step, x, h, c, weight_ih, weight_hh, bias_ih, bias_hh))
 """
 
-from minis2s.gradcheck.checker import check
+from minis2s.gradcheck.checker import check, check_pair
 from minis2s.gradcheck.library import check_file, format_table, run_library
 from minis2s.gradcheck.report import Diagnosis, Gradient, Problem, Report, Weakness
 
@@ -16,6 +16,7 @@ __all__ = [
     "Weakness",
     "check",
     "check_file",
+    "check_pair",
     "format_table",
     "run_library",
 ]

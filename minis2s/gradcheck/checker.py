@@ -1,158 +1,271 @@
-"""The check: five-point numeric derivatives in float64, against a random upstream gradient."""
+"""The check: is this backward the derivative of its forward, and does it keep the contract?"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable, Iterable
-from functools import partial
-from itertools import combinations
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from minis2s.gradcheck.report import RIGHT, WRONG, Gradient, Problem, Report
+from minis2s.gradcheck.contract import Trial, examine
+from minis2s.gradcheck.diagnosis import Evidence, diagnose
+from minis2s.gradcheck.numeric import Line, Probe, Slope, is_float
+from minis2s.gradcheck.report import INCONCLUSIVE, RIGHT, WRONG, Diagnosis, Gradient, Problem, Report
+from minis2s.gradcheck.targets import Target, as_function, make_target
+from minis2s.gradcheck.weaknesses import find_weaknesses
 
-STEP = 1e-3
-TOLERANCE = 1e-7
-"""Relative. The five-point rule errs by h^4/30 of the fifth derivative, rounding by 1e-16/h: both far below this."""
+TOLERANCE = 1e-9
+"""Relative to a gradient's largest entry: where arithmetic is in float32 somewhere, errors are above 1e-8."""
+
+ENOUGH = 1e-6
+"""If rounding leaves no better, gradients that agree to so much, and as well as the measurement, are called right."""
 
 FLOOR = 1e-4
 """A gradient that is smaller everywhere is held against this: its numeric value is little more than rounding."""
 
-ALL_ENTRIES, SAMPLE = 400, 60
-"""Arrays of up to so many entries are compared entirely, of larger ones so many entries and one direction."""
+SURE = 10
+"""A gradient is wrong if it is off by so many times the error of the numeric one."""
+
+ALL_ENTRIES, SAMPLE = 600, 60
+"""Arrays of up to so many entries are compared entirely, of larger ones so many entries and a direction."""
+
+MANY_PARAMETERS, SMALL_SAMPLE = 20_000, 6
+"""Of a model with so many parameters, so many entries of each array and a direction."""
+
+CONFIRMED = 8
+"""So many wrong entries are measured once more, with an error estimate. If all are confirmed, so are the others."""
 
 
-def check(function: Callable[..., Any], *inputs: Any, wrt: Iterable[int] | None = None, seed: int = 0) -> Report:
+def check(function: Callable[..., Any], *inputs: Any, wrt: Iterable[int | str] | None = None, seed: int = 0) -> Report:
     """Compare the gradients of `function` with numeric ones, and its backward with the contract.
 
-        dL/dx_i = (8 (L(x + h e_i) - L(x - h e_i)) - (L(x + 2h e_i) - L(x - 2h e_i))) / 12h,   L = sum of y * dy
-
     The upstream gradient dy is random: ones would hide every error that sums to zero, and all of a softmax. Give biases
-    and states that are not zero, at least three time steps, and masks that mask something, for the same reason.
+    and states that are not zero, at least three time steps, and masks that mask something, for the same reason; the
+    report's `weaknesses` name what was forgotten.
 
     Parameters
     ----------
     function : callable
-        Returns `(output, backward)`; several outputs are a tuple. Must give the same each time: freeze its generator.
+        Returns `(output, backward)`; several outputs are a tuple. An `nn` module is checked for its inputs and all its
+        parameters; a model's method that runs its own backward, as `Seq2Seq.loss_and_backward`, for all parameters.
     *inputs
         Arrays of floats are made float64, and differentiated; whatever else is passed on, and has the gradient None.
-    wrt : places of the inputs to check, or None for all arrays of floats
+        A `numpy.random.Generator`, here or among the keywords of a `partial`, is turned back before every call.
+    wrt : places or names of the inputs to check, or None for all arrays of floats
     seed : int
         Of the upstream gradient and of the sampled entries.
     """
+    with _quiet():
+        return _check(make_target(function, inputs), wrt, seed)
+
+
+def check_pair(
+    forward: Callable[..., Any],
+    backward: Callable[..., Any],
+    *inputs: Any,
+    wrt: Iterable[int | str] | None = None,
+    seed: int = 0,
+) -> Report:
+    """:func:`check` for a pair in another style: `out, cache = forward(x, w)`, `dx, dw = backward(dout, cache)`.
+
+    Gradients of masks and settings may be left out.
+    """
+    return check(as_function(forward, backward), *inputs, wrt=wrt, seed=seed)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """No warning of NumPy's on stderr: what overflows is told in the report."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A gradient, held against the numeric one; `right` is NaN where it was not measured."""
+
+    gradient: Gradient
+    right: np.ndarray
+
+
+def _check(target: Target, wrt: Iterable[int | str] | None, seed: int) -> Report:
     rng = np.random.default_rng(seed)
-    inputs = tuple(_float64(x) for x in inputs)
-    names = _names(function, len(inputs))
-    outputs, backward = function(*inputs)
-    outputs = _as_tuple(outputs)
-    upstream = tuple(np.asarray(rng.standard_normal(np.shape(y))) for y in outputs)
-    before = [np.copy(a) for a in (*inputs, *upstream) if isinstance(a, np.ndarray)]
-    gradients = _as_tuple(backward(*upstream))
-    label = getattr(function, "__name__", type(function).__name__)
-
-    problems = _problems(names, inputs, gradients)
-    if problems:
-        return Report(label, [], [Problem("unknown", p) for p in problems])
-    arrays = [a for a in (*inputs, *upstream) if isinstance(a, np.ndarray)]
-    if not all(np.array_equal(a, b, equal_nan=True) for a, b in zip(arrays, before, strict=True)):
-        problems.append("backward changed its argument or an input of the forward pass: copy before you write")
-    problems += _aliases(names, gradients, upstream)
-    again = _as_tuple(backward(*(np.copy(dy) for dy in upstream)))
-    if not all(a is b is None or np.array_equal(a, b, equal_nan=True) for a, b in zip(gradients, again, strict=True)):
-        problems.append("backward answers differently the second time: it changes what it remembers")
-
-    def loss(k: int, x: np.ndarray) -> float:
-        y, _ = function(*inputs[:k], x, *inputs[k + 1 :])
-        return sum(float((a * dy).sum()) for a, dy in zip(_as_tuple(y), upstream, strict=True))
-
-    chosen = [k for k, x in enumerate(inputs) if _is_float(x)] if wrt is None else list(wrt)
-    compared = [_compare(names[k], inputs[k], gradients[k], partial(loss, k), rng) for k in chosen]
-    return Report(label, compared, [Problem("unknown", p) for p in problems])
+    places = _chosen(target, wrt)
+    trial = examine(target, rng)
+    target, problems = trial.target, list(trial.problems)
+    compared: dict[int, Comparison] = {}
+    if trial.gradients:
+        try:
+            compared = _compare_all(trial, places, rng)
+        except Exception as error:
+            text = f"the forward pass raises {type(error).__name__} when an input is changed a little: {error}"
+            problems.append(Problem("raises", text.partition("\n")[0]))
+    right = tuple(compared[k].right if k in compared else None for k in range(len(target.inputs)))
+    weaknesses = find_weaknesses(trial, right) if trial.gradients else []
+    gradients = [comparison.gradient for comparison in compared.values()]
+    return Report(target.label, gradients, problems, _diagnoses(trial, compared, right), weaknesses)
 
 
-def _compare(
-    name: str, x: np.ndarray, dx: np.ndarray, loss: Callable[[np.ndarray], float], rng: np.random.Generator
-) -> Gradient:
-    """Compare entries of `dx`, all or a sample, and for a sample the derivative in one random direction too."""
-    places = np.arange(x.size) if x.size <= ALL_ENTRIES else rng.choice(x.size, SAMPLE, replace=False)
-    unit = np.zeros(x.shape)
-    numeric = np.empty(len(places))
-    for n, place in enumerate(places):
-        unit.flat[place] = 1
-        numeric[n] = _derivative(loss, x, unit)
-        unit.flat[place] = 0
-    yours = dx.reshape(-1)[places]
-    # Errors are measured against the size of the whole gradient: an entry that is zero but for rounding is right.
-    scale = max(np.abs(numeric).max(initial=0), np.abs(dx).max(initial=0), FLOOR)
-    errors = np.where(np.isfinite(yours), np.abs(yours - numeric) / scale, np.inf)
-    worst = int(errors.argmax()) if len(errors) else 0
-    error = float(errors.max(initial=0))
-    if len(places) < x.size:
-        direction = rng.standard_normal(x.shape)
-        slope = _derivative(loss, x, direction / np.linalg.norm(direction))
-        error = max(error, abs(float((dx * direction).sum()) / np.linalg.norm(direction) - slope) / scale)
-    index = tuple(int(i) for i in np.unravel_index(places[worst], x.shape)) if len(places) else ()
-    verdict = RIGHT if error <= TOLERANCE else WRONG
-    return Gradient(name, verdict, index, float(yours[worst]), float(numeric[worst]), error, len(places), x.size)
-
-
-def _derivative(loss: Callable[[np.ndarray], float], x: np.ndarray, direction: np.ndarray) -> float:
-    """The five-point rule."""
-    h = STEP
-    near = loss(x + h * direction) - loss(x - h * direction)
-    far = loss(x + 2 * h * direction) - loss(x - 2 * h * direction)
-    return (8 * near - far) / (12 * h)
-
-
-def _problems(names: list[str], inputs: tuple, gradients: tuple) -> list[str]:
-    """What is wrong with the number, type and shape of the gradients."""
-    if len(gradients) != len(inputs):
-        return [
-            f"backward returned {len(gradients)} gradients for {len(inputs)} inputs: one each, None for ids and masks"
-        ]
+def _chosen(target: Target, wrt: Iterable[int | str] | None) -> list[int]:
+    """Places of the inputs to be compared."""
+    floats = [k for k, x in enumerate(target.inputs) if is_float(x)]
+    if wrt is None:
+        return floats
     found = []
-    for name, x, dx in zip(names, inputs, gradients, strict=True):
-        if not _is_float(x):
-            if dx is not None:
-                found.append(f"{name} should be None: ids, masks and missing inputs have no gradient")
-        elif not isinstance(dx, np.ndarray | np.floating):
-            found.append(f"{name} is {type(dx).__name__}, expected an array of shape {x.shape}")
-        elif np.shape(dx) != x.shape:
-            found.append(f"{name} has shape {np.shape(dx)}, expected that of its input, {x.shape}")
-        elif dx.dtype != x.dtype:
-            found.append(f"{name} is {dx.dtype}, its input is {x.dtype}: something inside is not computed in float64")
+    for name in wrt:
+        k = target.names.index(name) if name in target.names else name
+        if k not in floats:
+            known = ", ".join(target.names[k] for k in floats)
+            raise ValueError(f"check: wrt names {name!r}, expected the place or name of an array of floats: {known}")
+        found.append(int(k))
     return found
 
 
-def _aliases(names: list[str], gradients: tuple, upstream: tuple) -> list[str]:
-    """Which gradients share memory with each other or with the upstream gradient."""
-    named = [(n, g) for n, g in zip(names, gradients, strict=True) if isinstance(g, np.ndarray)]
-    named += [("dy", dy) for dy in upstream]
-    return [
-        f"{a} and {b} share memory: whoever adds to one changes the other; return a copy"
-        for (a, x), (b, y) in combinations(named, 2)
-        if np.shares_memory(x, y)
-    ]
+def _compare_all(trial: Trial, places: list[int], rng: np.random.Generator) -> dict[int, Comparison]:
+    probe = Probe(trial.target.forward, trial.target.inputs, trial.upstream)
+    total = sum(trial.target.inputs[k].size for k in places)
+    whole, sample = (ALL_ENTRIES, SAMPLE) if total < MANY_PARAMETERS else (SMALL_SAMPLE, SMALL_SAMPLE)
+    return {
+        k: _Comparing(probe, k, f"d{trial.target.names[k]}", trial.gradients[k], rng).compare(whole, sample)
+        for k in places
+        if trial.gradients[k] is not None
+    }
 
 
-def _names(function: Callable[..., Any], count: int) -> list[str]:
-    """dx for each input x, from the function's signature, or d0, d1, ... where it has none."""
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):
-        parameters = ()  # type: ignore[assignment]
-    found = [f"d{p.name}" for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
-    return [found[k] if k < len(found) else f"d{k}" for k in range(count)]
+def _diagnoses(trial: Trial, compared: dict[int, Comparison], right: tuple) -> list[Diagnosis]:
+    """Why the wrong gradients are wrong."""
+    wrong = tuple(k for k, comparison in compared.items() if comparison.gradient.verdict == WRONG)
+    if not wrong:
+        return []
+    target = trial.target
+    names = tuple(f"d{name}" for name in target.names)
+    return diagnose(
+        Evidence(
+            target.run, target.inputs, names, trial.outputs, trial.upstream, trial.gradients, right, wrong, TOLERANCE
+        )
+    )
 
 
-def _float64(x: Any) -> Any:
-    return x.astype(np.float64) if _is_float(x) else x
+class _Comparing:
+    """One gradient under comparison."""
+
+    def __init__(self, probe: Probe, k: int, name: str, yours: np.ndarray, rng: np.random.Generator):
+        self.probe, self.k, self.name, self.yours, self.rng = probe, k, name, yours, rng
+        self.shape, self.flat = yours.shape, yours.reshape(-1)
+        direction = rng.standard_normal(self.shape)
+        self.direction = direction / max(float(np.linalg.norm(direction)), 1e-300)
+        self.line = probe.line(k, self.direction)
+        self.noise = probe.noise(self.line)
+
+    def compare(self, whole: int, sample: int) -> Comparison:
+        """Compare all entries, or a sample and the derivative along a random direction."""
+        size = self.flat.size
+        analytic = self.probe.is_analytic(self.k, self.direction)
+        places = np.arange(size) if size <= whole else self._sample(sample)
+        numeric = self.probe.slopes(self.k, places, analytic=analytic)
+        scale = max(float(np.abs(numeric[np.isfinite(numeric)]).max(initial=0)), FLOOR)
+        judged = self._judge(places, numeric, scale)
+        if len(places) < size:
+            judged.append(self._judge_direction(scale))
+        return self._conclude(places, numeric, judged, scale)
+
+    def _sample(self, count: int) -> np.ndarray:
+        """The largest entries, and as many at random."""
+        largest = np.argsort(np.abs(np.nan_to_num(self.flat)))[-(count // 2) :]
+        others = np.setdiff1d(np.arange(self.flat.size), largest)
+        return np.concatenate([largest, self.rng.choice(others, count - len(largest), replace=False)])
+
+    def _judge(self, places: np.ndarray, numeric: np.ndarray, scale: float) -> list[tuple[str, float]]:
+        """Verdict and error of each entry. `numeric` is improved in place where it was measured with more care."""
+        errors = np.abs(self.flat[places] - numeric)
+        doubtful = [int(n) for n in np.flatnonzero(~(errors <= TOLERANCE * scale))]
+        doubtful.sort(key=lambda n: -np.nan_to_num(errors[n], nan=np.inf))
+        judged = [(RIGHT, float(e) / scale) for e in errors]
+        confirmed = 0
+        for n in doubtful:
+            if confirmed >= CONFIRMED:
+                judged[n] = (WRONG, float(errors[n]) / scale)
+                continue
+            slope = self.probe.careful(self._along(places[n]), TOLERANCE * scale / SURE, self.noise)
+            before, judged[n] = numeric[n], judge(float(self.flat[places[n]]), slope, scale)
+            numeric[n] = slope.value
+            same = judged[n][0] == WRONG and abs(before - slope.value) <= 0.01 * errors[n]
+            confirmed = confirmed + 1 if same else -len(places)
+        return judged
+
+    def _along(self, place: int) -> Line:
+        unit = np.zeros(self.shape)
+        unit.flat[place] = 1
+        return self.probe.line(self.k, unit)
+
+    def _judge_direction(self, scale: float) -> tuple[str, float]:
+        """All entries at once: what a sample misses shows in a random sum of all."""
+        slope = self.probe.careful(self.line, TOLERANCE * scale / SURE, self.noise)
+        return judge(float(np.sum(self.yours * self.direction)), slope, scale)
+
+    def _conclude(
+        self, places: np.ndarray, numeric: np.ndarray, judged: list[tuple[str, float]], scale: float
+    ) -> Comparison:
+        entries = judged[: len(places)]
+        verdicts = {verdict for verdict, _ in judged}
+        verdict = next((v for v in (WRONG, INCONCLUSIVE) if v in verdicts), RIGHT)
+        kinks = sum(v == KINK for v, _ in entries)
+        if verdict == RIGHT and kinks and kinks == len(entries):
+            verdict = INCONCLUSIVE
+        n = max(range(len(entries)), key=lambda n: (entries[n][0] == verdict, entries[n][1]), default=None)
+        index = () if n is None else tuple(int(i) for i in np.unravel_index(places[n], self.shape))
+        yours, value = (0.0, 0.0) if n is None else (float(self.flat[places[n]]), float(numeric[n]))
+        where, right = np.zeros(self.flat.size, bool), np.full(self.flat.size, np.nan)
+        where[places] = [v == WRONG for v, _ in entries]
+        right[places] = numeric
+        error = max((e for v, e in judged if v != KINK), default=0.0)
+        gradient = Gradient(
+            self.name,
+            verdict,
+            index,
+            yours,
+            value,
+            error,
+            len(places) - kinks,
+            self.flat.size,
+            _reason(verdict, kinks, judged, len(places)),
+            where.reshape(self.shape),
+        )
+        return Comparison(gradient, right.reshape(self.shape))
 
 
-def _is_float(x: Any) -> bool:
-    return isinstance(x, np.ndarray) and x.dtype.kind == "f"
+KINK = "kink"
+"""The verdict on an entry at a kink: between the derivatives of the two sides, every value is right."""
 
 
-def _as_tuple(x: Any) -> tuple:
-    return x if isinstance(x, tuple) else (x,)
+def judge(yours: float, slope: Slope, scale: float) -> tuple[str, float]:
+    """Verdict and relative error of one derivative."""
+    error = abs(yours - slope.value)
+    low, high = sorted((slope.left, slope.right))
+    if not np.isfinite(yours):
+        return WRONG, np.inf
+    if slope.kink:
+        slack = ENOUGH * scale
+        return (KINK, 0.0) if low - slack <= yours <= high + slack else (WRONG, error / scale)
+    if error <= TOLERANCE * scale or (slope.error <= ENOUGH * scale and error <= SURE * slope.error):
+        return RIGHT, error / scale
+    return (WRONG if error > SURE * slope.error else INCONCLUSIVE), error / scale
+
+
+def _reason(verdict: str, kinks: int, judged: list[tuple[str, float]], count: int) -> str:
+    """Why nothing can be said, or what was left out."""
+    if kinks and kinks == count:
+        return "every entry lies on a kink, where no derivative is: move the inputs"
+    if kinks:
+        return f"{kinks} on a kink, where no derivative is, {'was' if kinks == 1 else 'were'} left out"
+    if verdict == INCONCLUSIVE:
+        many = sum(v == INCONCLUSIVE for v, _ in judged)
+        return (
+            f"{many} of the differences {'does' if many == 1 else 'do'} not settle as the step shrinks: the function "
+            "is too rough there, or too coarsely rounded (float32 inside?)"
+        )
+    return ""

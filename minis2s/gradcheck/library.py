@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ def run_library(names: Sequence[str] | None = None, seed: int = 0) -> list[Repor
     if not chosen:
         raise ConfigError(f"no function is called {' or '.join(names or [])}: `minis2s gradcheck` lists all")
     reports = [(case.name, check(case.function, *case.inputs, seed=seed)) for case in chosen]
-    return [Report(name, report.gradients, report.problems) for name, report in reports]
+    return [replace(report, function=name) for name, report in reports]
 
 
 def check_file(place: str, seed: int = 0) -> list[Report]:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
 Outputs = tuple
-Line = Callable[[float], Outputs]
-"""The outputs at x + t u, for a number t: a function on a line through the inputs."""
 
-STEPS = tuple(2.0**-k for k in (6, 10, 14, 18))
-"""First steps to try. Each is halved twice; the next is tried where the last met a kink or a sharp bend."""
+STEPS = tuple(2.0**-k for k in (6, 10, 14, 18, 22))
+"""First steps to try, relative to the inputs' size. Each is halved twice; the next follows where there is a kink."""
+
+SMALLEST = 1e-3
+"""Inputs that are smaller are varied as if they had this size."""
+
+JITTER = 2.0**-16
+"""So far apart are the points at which the noise of a function is measured."""
 
 COMPLEX_STEP = 1e-30
 ROUNDING = 8 * np.finfo(np.float64).eps
 VERIFIED = 1e-6
-"""So well must a complex step agree with a difference before it is trusted."""
+ROUGHLY = 1e-2
+"""So well must a complex step agree with a difference, as far as that is sure itself, before it is trusted."""
 
 
 class Slope(NamedTuple):
@@ -43,6 +49,21 @@ class Slope(NamedTuple):
         return self.error >= gap / 4 > 1e-5 * max(abs(self.left), abs(self.right))
 
 
+@dataclass(frozen=True)
+class Line:
+    """A function on a straight line through the inputs: the outputs at x + t u, for a number t.
+
+    `unit` is the t that changes some input by its own size, and none by more: steps are fractions of it.
+    """
+
+    outputs: Callable[[float], Outputs]
+    unit: float
+
+    def __call__(self, t: float) -> Outputs:
+        """The outputs at x + t u."""
+        return self.outputs(t)
+
+
 class Probe:
     """A function, its inputs and the upstream gradient: L = sum of dy * y is what is differentiated.
 
@@ -59,7 +80,9 @@ class Probe:
     def line(self, k: int, direction: np.ndarray) -> Line:
         """Vary input k along `direction`."""
         x = self.inputs[k]
-        return lambda t: self.forward(*self.inputs[:k], x + t * direction, *self.inputs[k + 1 :])
+        size = np.maximum(np.maximum(np.abs(x), np.sqrt(np.mean(x * x))), SMALLEST)
+        unit = 1 / (float(np.max(np.abs(direction) / size, initial=0)) or 1.0)
+        return Line(lambda t: self.forward(*self.inputs[:k], x + t * direction, *self.inputs[k + 1 :]), unit)
 
     def change(self, a: Outputs, b: Outputs) -> float:
         """The change of L between two outputs."""
@@ -72,50 +95,56 @@ class Probe:
                 total += float(np.sum(difference * dy))
         return total
 
-    def noise(self, a: Outputs, b: Outputs) -> float:
-        """What rounding may make of the change between two outputs."""
-        total = 0.0
-        for y, z, dy in zip(a, b, self.upstream, strict=True):
-            if dy is not None:
-                moved = np.where(np.not_equal(y, z) & np.isfinite(y), np.abs(y), 0)
-                total += float(np.sum(moved * np.abs(dy)))
-        return ROUNDING * total
+    def noise(self, line: Line) -> float:
+        """What rounding makes of L, from its outputs' size, and from differences of high order along a line.
 
-    def quick(self, line: Line, h: float = STEPS[0] / 2) -> float:
+        Of a smooth function the fourth difference all but vanishes; of independent errors it is sqrt(70) times one of
+        them (More & Wild 2011). So float32 inside, or a large number that cancels, is seen.
+        """
+        squares = sum(np.sum(np.where(np.isfinite(y), y, 0) ** 2 * dy**2) for y, dy in self._pairs(self.base))
+        points = [self.change(line(n * JITTER * line.unit), self.base) for n in range(-3, 4)]
+        fourth = np.diff(points, 4)
+        return float(ROUNDING * np.sqrt(squares) + 3 * np.sqrt(np.mean(fourth**2) / 70))
+
+    def _pairs(self, outputs: Outputs) -> list[tuple[Any, np.ndarray]]:
+        """Outputs that have a gradient, and the gradient."""
+        return [(y, dy) for y, dy in zip(outputs, self.upstream, strict=True) if dy is not None]
+
+    def quick(self, line: Line) -> float:
         """Two central differences, the error of order h^2 taken out. It says nothing of what is left."""
+        h = STEPS[0] / 2 * line.unit
         far = self.change(line(h), line(-h)) / (2 * h)
         near = self.change(line(h / 2), line(-h / 2)) / h
         return (4 * near - far) / 3
 
-    def careful(self, line: Line, goal: float) -> Slope:
+    def careful(self, line: Line, goal: float, noise: float) -> Slope:
         """Smaller and smaller steps, until the error is below `goal`; the best of all if it never is."""
         best = None
         for h in STEPS:
-            slope = self._extrapolate(line, h)
+            slope = self._extrapolate(line, h * line.unit, noise)
             if best is None or not slope.error >= best.error:
                 best = slope
             if best.error <= goal:
                 return best
         return best._replace(left=slope.left, right=slope.right)
 
-    def _extrapolate(self, line: Line, h: float) -> Slope:
+    def _extrapolate(self, line: Line, h: float, noise: float) -> Slope:
         """Richardson: from the steps h, h/2, h/4, the limit of differences on both sides, on the left and on the right.
 
             D(h) = (L(h) - L(-h)) / 2h = L' + O(h^2),    G(h) = (L(h) - 2 L(0) + L(-h)) / h = O(h)
 
         D's limit is the derivative, G's is zero: if not, there is a kink between -h and h, and D is worth nothing.
         """
-        central, gap, noise = [], [], 0.0
+        central, gap = [], []
         for step in (h, h / 2, h / 4):
             above, below = line(step), line(-step)
             right, left = self.change(above, self.base) / step, self.change(self.base, below) / step
             central.append(self.change(above, below) / (2 * step))
             gap.append(right - left)
-            noise = max(noise, self.noise(above, below) / step)
         fine, finer = (4 * central[1] - central[0]) / 3, (4 * central[2] - central[1]) / 3
         value = (16 * finer - fine) / 15
         bend, sharper = 2 * gap[1] - gap[0], 2 * gap[2] - gap[1]
-        error = abs(value - finer) + abs(8 * sharper - bend) / 7 + noise
+        error = abs(value - finer) + abs(8 * sharper - bend) / 7 + 4 * noise / h
         return Slope(value, error if np.isfinite(value) else np.inf, left, right)
 
     def exact(self, k: int, direction: np.ndarray) -> float:
@@ -123,11 +152,9 @@ class Probe:
         inputs = [x.astype(np.complex128) if is_float(x) else x for x in self.inputs]
         inputs[k] = inputs[k] + COMPLEX_STEP * 1j * direction
         outputs = self.forward(*inputs)
-        total = 0.0
-        for y, dy in zip(outputs, self.upstream, strict=True):
-            if dy is not None:
-                total += float(np.sum(np.where(np.isfinite(y), np.imag(y), 0) * dy))
-        return total / COMPLEX_STEP
+        return sum(float(np.sum(np.where(np.isfinite(y), np.imag(y), 0) * dy)) for y, dy in self._pairs(outputs)) / (
+            COMPLEX_STEP
+        )
 
     def is_analytic(self, k: int, direction: np.ndarray) -> bool:
         """Does the complex step work for input k? Tried along a direction that moves every entry at once."""
@@ -135,8 +162,10 @@ class Probe:
             exact = self.exact(k, direction)
         except Exception:
             return False
-        slope = self.careful(self.line(k, direction), VERIFIED * abs(exact) / 10)
-        return abs(exact - slope.value) <= VERIFIED * abs(slope.value) and slope.error <= VERIFIED * abs(slope.value)
+        line = self.line(k, direction)
+        slope = self.careful(line, VERIFIED * abs(exact) / 10, self.noise(line))
+        size = max(abs(slope.value), VERIFIED)
+        return slope.error <= ROUGHLY * size and abs(exact - slope.value) <= max(VERIFIED * size, 4 * slope.error)
 
     def slopes(self, k: int, places: np.ndarray, *, analytic: bool) -> np.ndarray:
         """Derivatives by some entries of input k, without an error estimate."""

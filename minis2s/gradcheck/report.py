@@ -177,7 +177,9 @@ class Report:
             counted = f"; {len(right)} of {len(self.gradients)} gradients are right" if self.gradients else ""
             return f"{self.function}: contract broken{counted}."
         if len(right) == len(self.gradients):
-            return f"{self.function}: all gradients are right ({len(right)}, relative error at most {self.error:.0e})."
+            return (
+                f"{self.function}: all gradients are right ({len(right)}, relative error at most {_power(self.error)})."
+            )
         line = f"{self.function}: {len(right)} of {len(self.gradients)} gradients are right."
         for verdict in (WRONG, INCONCLUSIVE):
             names = [g.name for g in self.gradients if g.verdict == verdict]
@@ -210,6 +212,10 @@ def _hang(name: str, text: str) -> str:
     """A paragraph whose first word stands out."""
     first = f"  {name}  "
     return fill(text, WIDTH, initial_indent=first, subsequent_indent=" " * min(len(first), 16), break_long_words=False)
+
+
+def _power(error: float) -> str:
+    return f"{error:.0e}" if error else "0"
 
 
 def _is_number(value: Any) -> bool:
