@@ -89,6 +89,19 @@ examples:
   minis2s gradcheck lstm softmax        those whose name contains one of the words
   minis2s gradcheck --file student.py:my_lstm
 """
+LESSONS_HELP = """\
+examples:
+  minis2s lessons list
+  minis2s lessons open 1                          the first lesson as a notebook, with blanks to fill
+  minis2s lessons build --output notebooks        student and solution notebooks, as nbgrader takes them
+  minis2s lessons check                           is every wrong answer on file found out, every right one let through?
+  minis2s lessons grade submitted/ --output graded
+  minis2s lessons site site                       all lessons as pages, to be read without a network
+
+grade runs each solution in a process of its own, with limits on time, memory and output. That keeps a mistake
+from harming you, not an attacker: process isolation is no sandbox. Grade strangers' code in a container or a virtual
+machine without a network.
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -357,6 +370,13 @@ def gradcheck(args: argparse.Namespace) -> int:
     return 0 if all(result.passed for result in results) else 1
 
 
+def lessons(args: argparse.Namespace) -> int:
+    """`minis2s lessons`."""
+    from minis2s.lessons.commands import run
+
+    return run(args)
+
+
 # -------------------------------------------------------------------------------------------------------------- parser
 
 
@@ -455,6 +475,8 @@ def build_parser() -> argparse.ArgumentParser:
     sub = command(gradcheck, "check every backward pass against numeric gradients", GRADCHECK_HELP)
     sub.add_argument("name", metavar="NAME", nargs="*", help="only these functions")
     sub.add_argument("--file", metavar="FILE:FUNCTION", help="check a function of your own")
+
+    _add_lessons(command(lessons, "list, open, build, check and grade the lessons", LESSONS_HELP))
     return parser
 
 
@@ -470,6 +492,42 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if rest:
         args.text += rest
     return args
+
+
+def _add_lessons(parser: argparse.ArgumentParser) -> None:
+    """The commands after `minis2s lessons`."""
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="lessons_command", required=True)
+    commands.add_parser("list", help="the lessons and their exercises")
+
+    sub = commands.add_parser("open", help="write a lesson's notebook here, and start Jupyter on it")
+    sub.add_argument("lesson", metavar="LESSON", help="its number or name")
+    sub.add_argument("--language", metavar="CODE", default="", help="of a translation, such as zh")
+
+    several = {"metavar": "LESSON", "nargs": "*", "help": "numbers or names (default: all)"}
+    sub = commands.add_parser("build", help="write student and solution notebooks, which nbgrader takes as they are")
+    sub.add_argument("lesson", **several)
+    sub.add_argument("--output", metavar="DIR", default="notebooks", help="default: notebooks")
+
+    sub = commands.add_parser("check", help="try every answer on file: the right ones pass, the wrong ones do not")
+    sub.add_argument("lesson", **several)
+
+    sub = commands.add_parser(
+        "grade",
+        help="grade notebooks, or folders of them",
+        description="Grade notebooks. Process isolation is no sandbox: grade strangers' code in a container.",
+    )
+    sub.add_argument(
+        "submission", metavar="NOTEBOOK", nargs="+", help="notebooks, or folders such as nbgrader's submitted/"
+    )
+    sub.add_argument("--for-lesson", metavar="LESSON", help="grade as this lesson (default: the notebook says which)")
+    sub.add_argument(
+        "--output", metavar="DIR", default="graded", help="CSV, feedback and Gradescope's results (default: graded)"
+    )
+    sub.add_argument("--seed", type=int, default=0, metavar="N", help="of the hidden inputs; keep it to yourself")
+    sub.add_argument("--jobs", type=_positive, default=2, metavar="N", help="notebooks at a time (default: 2)")
+
+    sub = commands.add_parser("site", help="build the site: lessons, reference, data sets, results")
+    sub.add_argument("output", metavar="OUT", help="a folder")
 
 
 def _add_directory(parser: argparse.ArgumentParser) -> None:

@@ -23,7 +23,7 @@ FLOORS = [  # from the ground up; a file imports only its own floor and those be
     {"models"},
     {"decoding", "metrics"},
     {"training", "plots", "gallery"},
-    {"tasks"},
+    {"tasks", "lessons"},
     {"cli", "__main__"},
 ]
 LAZY = {"tqdm", "sacrebleu", "safetensors", "babel", "matplotlib", "tokenizers", "cupy", "torch"}

@@ -41,7 +41,7 @@ def scale(x, w):
 exercise.check(scale)
 
 # %%
-print(scale(np.ones((1, 2)), np.array([1.0, 3.0]))[0] if np.nan is None else "a line after the exercise")
+print("a line after the exercise", np.arange(3))
 
 
 # %% [markdown]
