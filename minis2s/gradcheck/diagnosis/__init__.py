@@ -1,11 +1,31 @@
-"""Why is the gradient wrong? Hypotheses that are held against the numbers."""
+"""From wrong numbers to the mistake that made them.
+
+Each hypothesis computes what the gradient would be if one certain mistake had been made, and is held against the
+gradient that came. No hypothesis looks at source text: a loop and an einsum with the same mistake give the same numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from minis2s.gradcheck.diagnosis.evidence import Evidence
-from minis2s.gradcheck.report import Diagnosis
+
+if TYPE_CHECKING:
+    from minis2s.gradcheck.report import Diagnosis
 
 __all__ = ["Evidence", "diagnose"]
 
 
 def diagnose(evidence: Evidence) -> list[Diagnosis]:
-    """Hypotheses that explain the wrong gradients, best first."""
-    return []
+    """The causes that explain the wrong gradients, best first."""
+    import numpy as np
+
+    from minis2s.gradcheck.diagnosis.experiments import experiments
+    from minis2s.gradcheck.diagnosis.numbers import numbers
+    from minis2s.gradcheck.diagnosis.ranking import told
+    from minis2s.gradcheck.diagnosis.structure import records, structure
+
+    with np.errstate(all="ignore"):
+        tapes = records(evidence)
+        found = [*numbers(evidence), *structure(evidence, tapes), *experiments(evidence, tapes)]
+        return told(evidence, found)

@@ -43,6 +43,7 @@ class Evidence:
     wrong: tuple[int, ...]
     tolerance: float
 
-    def gradient(self, k: int, inputs: tuple | None = None) -> np.ndarray:
-        """The right gradient of input k, at other inputs if given."""
-        return gradient(self.function, self.inputs if inputs is None else inputs, self.upstream, k)
+    def gradient(self, k: int, inputs: tuple | None = None, upstream: tuple | None = None) -> np.ndarray:
+        """The right gradient of input k, at other inputs or of another loss if given."""
+        inputs = self.inputs if inputs is None else inputs
+        return gradient(self.function, inputs, self.upstream if upstream is None else upstream, k)

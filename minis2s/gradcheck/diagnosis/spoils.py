@@ -1,0 +1,785 @@
+"""All the ways in which one rule of a backward pass can be wrong, made from the record of the forward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from minis2s.gradcheck.diagnosis.tape import Edge, Entry, Rule, Tape, unbroadcast
+
+ACTIVATIONS = ("tanh", "sigmoid", "relu")
+FORMULA = {"tanh": "1 - {y}^2", "sigmoid": "{y} (1 - {y})", "relu": "({y} > 0)"}
+OTHERS = 24
+"""So many other values are tried in the place of a factor."""
+
+
+@dataclass(frozen=True)
+class Spoil:
+    """One mistake: rules for some edges, and what to say if it explains the numbers."""
+
+    cause: str
+    cost: float
+    finding: str
+    hint: str
+    rules: dict[int, Rule] = field(default_factory=dict)
+    keep: dict[int, str] = field(default_factory=dict)
+    label: str = ""
+
+
+Group = Sequence[Edge]
+
+
+def spoils(tape: Tape) -> Iterator[Spoil]:
+    """Every single mistake that the record allows for."""
+    groups = edge_groups(tape)
+    classes = entry_classes(tape)
+    for group in groups:
+        yield from of_recurrence(group)
+        for part, words in parts_of(group):
+            yield from of_edges(part, words)
+        for make in MAKERS.get(group[0].kind, ()):
+            for part, words in parts_of(group):
+                yield from make(part, words)
+        if group[0].kind in ("factor", "right", "left", "slope"):
+            yield from other_values(group, classes)
+    yield from of_all_like(tape)
+    yield from of_arrivals(tape)
+
+
+def edge_groups(tape: Tape) -> list[list[Edge]]:
+    """Edges of the same operation in the code, such as that of every time step."""
+    groups: dict[tuple, list[Edge]] = {}
+    for entry in tape.entries:
+        for edge in entry.edges:
+            groups.setdefault((entry.op, edge.slot, entry.place, entry.label, edge.kind), []).append(edge)
+    return list(groups.values())
+
+
+def entry_classes(tape: Tape) -> list[list[Entry]]:
+    """Values that the same place in the code made."""
+    classes: dict[tuple, list[Entry]] = {}
+    for entry in tape.entries:
+        if entry.value.size > 1:
+            classes.setdefault((entry.op, entry.place, entry.label if entry.op != "input" else entry.number), []).append(entry)  # fmt: skip
+    return list(classes.values())
+
+
+def parts_of(group: Group) -> Iterator[tuple[Group, str]]:
+    """All edges of a group, and, if it is small, each by itself."""
+    yield group, ""
+    if 1 < len(group) <= 6:
+        for number, edge in enumerate(group):
+            words = "first" if number == 0 else "last" if number == len(group) - 1 else f"{number + 1}th"
+            yield [edge], f" at the {words} of {len(group)} times"
+
+
+def named(entry: Entry) -> str:
+    """The name by which the text speaks of a value."""
+    if entry.label:
+        return entry.label
+    for user in entry.users:
+        if user.kind in ("reshape", "transpose", "part") and user.child.label:
+            return user.child.label
+    line = entry.place[0][2] if entry.place else 0
+    return f"the {entry.op} of line {line}" if line else "an input" if entry.op == "input" else f"the {entry.op}"
+
+
+def rule_for(edges: Group, rule: Rule | None) -> dict[int, Rule]:
+    """The same rule for several edges; None lets no gradient pass."""
+    return {id(edge): rule or _cut for edge in edges}
+
+
+def _cut(edge: Edge, dy: np.ndarray) -> None:
+    return None
+
+
+def scaled(factor: float) -> Rule:
+    """The right gradient times a number."""
+
+    def rule(edge: Edge, dy: np.ndarray) -> np.ndarray:
+        gradient = edge.rule(edge, dy)
+        return gradient if gradient is None else factor * gradient
+
+    return rule
+
+
+# ------------------------------------------------------------------------------------------- any edge
+
+
+def of_edges(group: Group, words: str) -> Iterator[Spoil]:
+    """Cut off, sign, 2 and 1/2."""
+    edge = group[0]
+    extra = 1.0 if words else 0.0
+    source, target = named(edge.child), named(edge.parent)
+    cause, cost, finding, hint = _of_cut(edge)
+    yield Spoil(cause, cost + extra, finding + words, hint, rule_for(group, None))
+    if edge.kind in ("factor", "slope", "spread", "left", "right", "softmax", "choice", "einsum"):
+        finding = f"what flows from {source} back to {target} has the wrong sign"
+        cost = 1.4 if np.any(np.asarray(edge.parts.get("factor", 1)) == -1) else 1.8
+        yield Spoil("wrong-sign", cost + extra, finding + words, "Which minus was lost?", rule_for(group, scaled(-1)))
+        for factor, spelt in ((2.0, "2"), (0.5, "1/2")):
+            finding = f"what flows from {source} back to {target} is off by the factor {spelt}"
+            hint = "Which constant of the derivative is missing, or too many?"
+            yield Spoil("constant-factor", 2.0 + extra, finding + words, hint, rule_for(group, scaled(factor)))
+
+
+def _of_cut(edge: Edge) -> tuple[str, float, str, str]:
+    """Cause, cost and words if no gradient passes an edge."""
+    source, target = named(edge.child), named(edge.parent)
+    if edge.kind == "carry":
+        return (
+            edge.parts["cause"], 1.0, f"the gradient of {target} does not go from one step to the one before",
+            "Is what comes back from the next step added?",
+        )  # fmt: skip
+    if is_mean_path(edge):
+        return (
+            "norm-mean-term-missing", 1.0, "the path through the mean is missing",
+            "Every x changes the mean: was - mean(dn) left out?",
+        )  # fmt: skip
+    if is_deviation_path(edge):
+        return (
+            "norm-variance-term-missing", 1.0, "the path through the standard deviation is missing",
+            "Every x changes the variance: was - n mean(dn n) left out?",
+        )  # fmt: skip
+    if is_partition_path(edge):
+        return (
+            "softmax-second-term-missing", 1.0, "the path through the softmax's sum is missing",
+            "Was - y sum(y dy) left out?",
+        )  # fmt: skip
+    uses = {user.child.place for user in edge.parent.users}
+    if len(uses) > 1 and edge.parent.op == "input" and edge.kind in ("right", "gather", "transpose", "reshape"):
+        return (
+            "tied-counted-once", 1.2, f"only one of the uses of {target} counts: {source} is left out",
+            "A weight that is used twice receives the sum of both gradients: was one overwritten?",
+        )  # fmt: skip
+    if len(uses) > 1:
+        return (
+            "branch-missing", 1.2, f"the path from {source} back to {target} is missing",
+            f"{target} is used {len(uses)} times: does the gradient of each use arrive?",
+        )  # fmt: skip
+    return "zero-gradient", 2.0, f"no gradient flows from {source} back to {target}", "Is this path complete?"
+
+
+def of_recurrence(group: Group) -> Iterator[Spoil]:
+    """The way back from one step of a loop to the state that the step before left."""
+    if len(group) < 2 or group[0].kind == "carry":
+        return
+    carried = [later for earlier, later in pairwise(group) if descends(later.parent, earlier.child, 30)]
+    if not carried:
+        return
+    edge = carried[0]
+    gate = edge.kind == "factor" and np.ndim(edge.parts["factor"]) > 0
+    cause = "missing-dc-carry" if gate else "missing-dh-carry"
+    state = named(edge.parent)
+    hint = "Is what comes back from the next step added?"
+    yield Spoil(cause, 0.9, f"the gradient of {state} does not go from one step to the one before", hint, rule_for(carried, None))  # fmt: skip
+    if gate:
+        finding = f"the gradient of {state} goes from one step to the one before without its factor"
+        rule: Rule = lambda e, dy: unbroadcast(dy, e.parent.value.shape)  # noqa: E731
+        yield Spoil("forget-gate-not-in-carry", 0.9, finding, "c' = f c + i g gives dc = dc' f.", rule_for(group, rule))
+
+
+def descends(entry: Entry, ancestor: Entry, depth: int) -> bool:
+    """Was a value made of another?"""
+    level, seen = [entry], {entry.number}
+    for _ in range(depth):
+        if any(e is ancestor for e in level):
+            return True
+        above = [edge.parent for e in level for edge in e.edges if edge.parent.number >= ancestor.number]
+        level = [e for e in above if e.number not in seen and not seen.add(e.number)]  # type: ignore[func-returns-value]
+    return False
+
+
+def _above(entry: Entry, depth: int) -> Iterator[Entry]:
+    """An entry and what it was made of, through operations of one operand."""
+    yield entry
+    if depth:
+        edges = [e for e in entry.edges if e.kind in ("slope", "factor", "reshape", "spread")]
+        for edge in edges[:1]:
+            yield from _above(edge.parent, depth - 1)
+
+
+def is_mean_path(edge: Edge) -> bool:
+    """From x - mean(x) to the mean."""
+    return edge.child.op == "subtract" and edge.slot == 1 and edge.parent.op in ("mean",)
+
+
+def is_deviation_path(edge: Edge) -> bool:
+    """From (x - mean) / s, or (x - mean) * (1 / s), to s."""
+    if edge.kind != "factor" or edge.child.op not in ("divide", "multiply"):
+        return False
+    above = list(_above(edge.parent, 5))
+    return any(e.op in ("sqrt", "power") for e in above) and any(e.op in ("mean", "var", "sum") for e in above)
+
+
+def is_partition_path(edge: Edge) -> bool:
+    """From exp(x) / sum(exp(x)) to the sum."""
+    other = next((e.parent for e in edge.child.edges if e is not edge), None)
+    return (
+        edge.child.op == "divide" and edge.slot == 1 and edge.parent.op == "sum" and other is not None
+        and any(e.parent is other for e in edge.parent.edges)
+    )  # fmt: skip
+
+
+# -------------------------------------------------------------------------------------- elementwise functions
+
+
+def of_slope(group: Group, words: str) -> Iterator[Spoil]:
+    """The derivative of an elementwise function: missing, twice, or of another value."""
+    edge = group[0]
+    op, name = edge.child.op, named(edge.child)
+    extra = 1.0 if words else 0.0
+    if op in ACTIVATIONS:
+        formula = FORMULA[op].format(y=name if edge.child.label else "y")
+        missing, doubled = "activation-derivative-missing", "activation-derivative-doubled"
+        yield Spoil(
+            missing, 0.8 + extra, f"what flows back through {name} is off by the factor 1/({formula}){words}",
+            f"Was {op}'s derivative applied?", rule_for(group, lambda e, dy: dy), label=name,
+        )  # fmt: skip
+        yield Spoil(
+            doubled, 0.9 + extra, f"what flows back through {name} is off by the factor {formula}{words}",
+            f"Was {op}'s derivative applied twice?", rule_for(group, lambda e, dy: dy * e.parts["slope"] ** 2), label=name,
+        )  # fmt: skip
+        for cost, spelt, value in wrong_slopes(op):
+            yield Spoil(
+                "derivative-at-preactivation", cost + extra,
+                f"{op}'s derivative at {name} is computed as {spelt}{words}",
+                f"With y the output of {op} the derivative is {FORMULA[op].format(y='y')}: which value was it fed with?",
+                rule_for(group, lambda e, dy, v=value: dy * v(e.parent.value, e.child.value, dy)), label=name,
+            )  # fmt: skip
+        if op == "sigmoid":
+            for spelt, value in (("y", lambda y: y), ("1 - y", lambda y: 1 - y)):
+                yield Spoil(
+                    "missing-factor", 1.2 + extra, f"sigmoid's derivative at {name} is only {spelt}{words}",
+                    "It is y (1 - y).", rule_for(group, lambda e, dy, v=value: dy * v(e.child.value)), label=name,
+                )  # fmt: skip
+    else:
+        logvar = op == "exp"
+        yield Spoil(
+            "logvar-as-sigma" if logvar else "missing-factor", 1.3 + extra, f"the derivative of {name} is missing{words}",
+            "Which function was it, and what is its derivative?", rule_for(group, lambda e, dy: dy),
+        )  # fmt: skip
+        if op in ("square", "power"):
+            yield Spoil(
+                "constant-factor", 1.2 + extra, f"the exponent is missing in the derivative of {name}{words}",
+                "x^n gives n x^(n - 1) dy.",
+                rule_for(group, lambda e, dy: dy * e.parts["slope"] / e.parts.get("exponent", 2.0)),
+            )  # fmt: skip
+
+
+def wrong_slopes(op: str) -> list[tuple[float, str, Callable]]:
+    """Formulas that students write for a derivative, of the argument x, the value y and the gradient dy."""
+    if op == "tanh":
+        return [
+            (1.0, "1 - x^2 of its argument x", lambda x, y, dy: 1 - x * x),
+            (1.1, "1 - tanh(y)^2 of its output y", lambda x, y, dy: 1 - np.tanh(y) ** 2),
+            (1.6, "1 - y", lambda x, y, dy: 1 - y),
+            (1.6, "1 + y^2", lambda x, y, dy: 1 + y * y),
+            (1.5, "sigmoid's y (1 - y)", lambda x, y, dy: y * (1 - y)),
+            (1.5, "1 - sigmoid(x)^2", lambda x, y, dy: 1 - (0.5 + 0.5 * np.tanh(x / 2)) ** 2),
+        ]
+    if op == "sigmoid":
+        return [
+            (1.0, "x (1 - x) of its argument x", lambda x, y, dy: x * (1 - x)),
+            (1.1, "s(y) (1 - s(y)), s the sigmoid, of its output y", lambda x, y, dy: np.exp(-y) / (1 + np.exp(-y)) ** 2),
+            (1.6, "1 - y^2, tanh's", lambda x, y, dy: 1 - y * y),
+            (1.6, "y (1 + y)", lambda x, y, dy: y * (1 + y)),
+        ]  # fmt: skip
+    return [
+        (1.0, "(dy > 0)", lambda x, y, dy: dy > 0),
+        (1.3, "(x < 0)", lambda x, y, dy: x < 0),
+        (1.2, "x, its argument", lambda x, y, dy: x),
+        (1.2, "y, its output", lambda x, y, dy: y),
+        (1.4, "(x > 1)", lambda x, y, dy: x > 1),
+    ]
+
+
+# ------------------------------------------------------------------------------------------- products
+
+
+def of_factor(group: Group, words: str) -> Iterator[Spoil]:
+    """A factor of a product: left out, or a mask that is not applied or inverted; a sum over what was broadcast."""
+    edge = group[0]
+    extra = 1.0 if words else 0.0
+    factor = np.asarray(edge.parts["factor"])
+    source, target = named(edge.child), named(edge.parent)
+    shape = edge.parent.value.shape
+    other = next((named(e.parent) for e in edge.child.edges if e is not edge), "the other factor")
+    if edge.child.op == "where" or is_binary(factor):
+        yield from of_mask(group, words)
+    elif is_two_valued(factor):
+        yield Spoil(
+            "dropout-scale-missing", 0.9, f"the scale {factor.max():.4g} of the mask is missing", "y = x m / (1 - p).",
+            rule_for(group, lambda e, dy: unbroadcast(dy * (e.parts["factor"] != 0), e.parent.value.shape)),
+        )  # fmt: skip
+        yield Spoil(
+            "mask-not-applied", 1.0, "dropout's mask is not applied", "y = x m / (1 - p) gives dx = dy m / (1 - p).",
+            rule_for(group, lambda e, dy: unbroadcast(dy * e.parts["factor"].max(), e.parent.value.shape)),
+        )  # fmt: skip
+    elif factor.ndim or abs(abs(float(factor)) - 1) > 1e-12:
+        gate = edge.parent.op == "carry"
+        yield Spoil(
+            "forget-gate-not-in-carry" if gate else "missing-factor", (0.9 if gate else 1.1) + extra,
+            f"on the way from {source} back to {target} the factor {other} is missing{words}",
+            f"y = a b gives da = dy b: was {other} left out?",
+            rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
+        )  # fmt: skip
+        if factor.ndim:
+            yield Spoil(
+                "missing-factor", 2.2 + extra, f"the factor {other} is applied twice on the way back to {target}{words}",
+                "y = a b gives da = dy b: once.",
+                rule_for(group, lambda e, dy: unbroadcast(dy * e.parts["factor"] ** 2, e.parent.value.shape)),
+            )  # fmt: skip
+    if edge.child.value.shape != shape and edge.child.value.size > edge.parent.value.size > 0:
+        yield from of_sum(group, words)
+
+
+def is_binary(factor: np.ndarray) -> bool:
+    """A mask of zeros and ones."""
+    return factor.ndim > 0 and bool(np.all((factor == 0) | (factor == 1)) and np.any(factor == 0))
+
+
+def is_two_valued(factor: np.ndarray) -> bool:
+    """A mask times a scale."""
+    top = factor.max()
+    return factor.ndim > 0 and top > 0 and bool(np.all((factor == 0) | (factor == top)) and np.any(factor == 0))
+
+
+def of_mask(group: Group, words: str) -> Iterator[Spoil]:
+    """A mask on the way back."""
+    extra = 0.8 if words else 0.0
+    target = named(group[0].parent)
+    yield Spoil(
+        "mask-not-applied", 1.0 + extra, f"gradient flows back to {target} where the mask excludes{words}",
+        "What the forward pass hides must receive no gradient: was the mask applied on the way back?",
+        rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
+    )  # fmt: skip
+    yield Spoil(
+        "mask-inverted", 1.0 + extra, f"gradient flows back to {target} exactly where the mask excludes{words}",
+        "True is a real token here: which polarity does your mask have?",
+        rule_for(group, lambda e, dy: unbroadcast(dy * (1 - e.parts["factor"]), e.parent.value.shape)),
+    )  # fmt: skip
+
+
+def of_sum(group: Group, words: str) -> Iterator[Spoil]:
+    """What was broadcast: not summed, summed in part, averaged."""
+    edge = group[0]
+    target, large, small = named(edge.parent), edge.child.value.shape, edge.parent.value.shape
+    kept = len(large) == len(small)
+    unsummed = "broadcast-not-summed" if kept else "sum-missing"
+    for spelt, pick, cost in (("first", 0, 1.2), ("last", -1, 1.1)):
+        yield Spoil(
+            unsummed, cost, f"only the {spelt} of the terms that {target} was broadcast to is in its gradient{words}",
+            "What the forward pass repeats, the backward adds up: is the sum complete?",
+            rule_for(group, lambda e, dy, p=pick: _one_term(dy * e.parts["factor"], e.parent.value.shape, p)),
+        )  # fmt: skip
+    count = int(np.prod(large)) // max(int(np.prod(small)), 1)
+    yield Spoil(
+        "wrong-count", 1.2, f"the gradient of {target} is the mean of {count} terms, not their sum{words}",
+        "What the forward pass repeats, the backward adds up.", rule_for(group, scaled(1 / count)),
+    )  # fmt: skip
+    for axis, n in enumerate(large):
+        if len(small) == 1 and n == small[0] and axis != len(large) - 1:
+            others = tuple(a for a in range(len(large)) if a != axis)
+            yield Spoil(
+                "wrong-sum-axis", 1.0, f"the gradient of {target} is summed over axes {others}{words}",
+                "Sum over the axis that the forward pass repeats it along.",
+                rule_for(group, lambda e, dy, o=others: (dy * e.parts["factor"]).sum(axis=o)),
+            )  # fmt: skip
+
+
+def _one_term(gradient: np.ndarray, shape: tuple[int, ...], pick: int) -> np.ndarray:
+    while gradient.ndim > len(shape):
+        gradient = gradient[pick]
+    for axis, n in enumerate(shape):
+        if n == 1 and gradient.shape[axis] > 1:
+            gradient = np.take(gradient, [pick], axis)
+    return gradient
+
+
+# ------------------------------------------------------------------------------------- matrix products
+
+
+def of_product(group: Group, words: str) -> Iterator[Spoil]:
+    """A matrix product: the other matrix transposed, or the result; only some rows; a mean."""
+    edge = group[0]
+    extra = 1.0 if words else 0.0
+    other, shape = edge.parts["other"], edge.parent.value.shape
+    target = named(edge.parent)
+    if other.ndim >= 2 and other.shape[-1] == other.shape[-2] and edge.kind == "left":
+        yield Spoil(
+            "transposed", 1.0 + extra, f"the gradient of {target} is multiplied by the transposed matrix{words}",
+            "y = x W^T gives dx = dy W: is one transpose too many or too few?",
+            rule_for(group, lambda e, dy: unbroadcast(dy @ e.parts["other"], e.parent.value.shape)),
+        )  # fmt: skip
+        yield Spoil(
+            "kernel-not-flipped", 2.6 + extra, f"the matrix that leads back to {target} runs backwards{words}",
+            "Was the kernel turned?", rule_for(group, lambda e, dy: dy @ e.parts["other"].T[::-1]),
+        )  # fmt: skip
+    if len(shape) >= 2 and shape[-1] == shape[-2]:
+        yield Spoil(
+            "transposed", 1.1 + extra, f"the gradient of {target} is transposed{words}",
+            "y = x W^T gives dW = dy^T x: which side does x stand on?",
+            rule_for(group, lambda e, dy: e.rule(e, dy).swapaxes(-1, -2)),
+        )  # fmt: skip
+    if edge.kind == "right" and len(shape) == 2 and other.ndim >= 2:
+        for spelt, pick in (("first", 0), ("last", -1)):
+            what = "item" if other.ndim == 2 else "step"
+            cause = "sum-missing" if other.ndim == 2 else "one-step-only"
+            yield Spoil(
+                cause, 1.2 + extra, f"only the {spelt} {what} contributes to the gradient of {target}{words}",
+                "Was it assigned in a loop, `=` instead of `+=`?",
+                rule_for(group, lambda e, dy, p=pick: _one_row(e.parts["other"], dy, p)),
+            )  # fmt: skip
+        count = len(other)
+        yield Spoil(
+            "wrong-count", 1.2 + extra, f"the gradient of {target} is divided by {count}, the number of rows{words}",
+            "y = x W^T gives dW = dy^T x, a sum over all rows.", rule_for(group, scaled(1 / count)),
+        )  # fmt: skip
+
+
+def _one_row(other: np.ndarray, dy: np.ndarray, pick: int) -> np.ndarray:
+    a, b = other[pick], dy[pick]
+    return np.outer(a, b) if a.ndim == 1 else a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
+
+
+def other_values(group: Group, classes: list[list[Entry]]) -> Iterator[Spoil]:
+    """Another value of the same shape in the place of the right one."""
+    edge = group[0]
+    if edge.kind == "slope":
+        if edge.child.op not in ACTIVATIONS:
+            return
+        right, own = edge.child.value, [edge.child for edge in group]
+    else:
+        part = "factor" if edge.kind == "factor" else "other"
+        right = np.asarray(edge.parts[part])
+        own = [next((e.parent for e in edge.child.edges if e is not edge), edge.child) for edge in group]
+        if not right.ndim or is_binary(right):
+            return
+    near = sorted(classes, key=lambda c: abs(c[0].number - edge.child.number))
+    tried = 0
+    for kind in near:
+        if kind[0].value.shape != right.shape or tried > OTHERS:
+            continue
+        for shift in (0, 1, -1) if len(kind) > 1 else (0,):
+            values = _aligned(group, kind, shift)
+            if values is None or (kind[0] is own[0] and shift == 0):
+                continue
+            tried += 1
+            yield from _replaced(group, own, kind, values, shift)
+
+
+def _aligned(group: Group, kind: list[Entry], shift: int) -> list[np.ndarray] | None:
+    """For each edge the value of a class that belongs to its time step, or the one before or after."""
+    if len(kind) == 1:
+        return [kind[0].value] * len(group)
+    if len(kind) != len(group):
+        return None
+    last = len(kind) - 1
+    return [kind[min(max(n + shift, 0), last)].value for n in range(len(group))]
+
+
+def _replaced(
+    group: Group, own: list[Entry], kind: list[Entry], values: list[np.ndarray], shift: int
+) -> Iterator[Spoil]:
+    edge = group[0]
+    by_edge = {id(e): v for e, v in zip(group, values, strict=True)}
+    source, target, right, wrong = named(edge.child), named(edge.parent), named(own[0]), named(kind[0])
+    cause, cost = _cause_of_replacing(edge, own[0], kind[0], shift)
+    if edge.kind == "slope":
+        formula = {"tanh": lambda y: 1 - y * y, "sigmoid": lambda y: y * (1 - y), "relu": lambda y: y > 0}
+        slope = formula[edge.child.op]
+        rule: Rule = lambda e, dy: dy * slope(by_edge[id(e)])  # noqa: E731
+        finding = f"the derivative of {edge.child.op} at {right} is computed from {wrong}"
+    elif edge.kind == "factor":
+        subtracts = edge.child.op == "divide"
+        if subtracts:
+            return
+        rule = lambda e, dy: unbroadcast(dy * by_edge[id(e)], e.parent.value.shape)  # noqa: E731
+        finding = f"on the way from {source} back to {target} {wrong} stands where {right} belongs"
+    else:
+
+        def rule(e: Edge, dy: np.ndarray) -> np.ndarray:
+            spoilt = Edge(e.parent, e.slot, e.kind, e.rule, other=by_edge[id(e)])
+            return e.rule(spoilt, dy)
+
+        finding = f"in the gradient of {target} {wrong} stands where {right} belongs"
+    when = {0: "", 1: " of the step after", -1: " of the step before"}[shift]
+    finding = finding.replace(wrong, wrong + when, 1) if when else finding
+    yield Spoil(cause, cost, finding, f"{right} or {wrong}{when}?", {id(e): rule for e in group}, label=right)
+
+
+def _cause_of_replacing(edge: Edge, right: Entry, wrong: Entry, shift: int) -> tuple[str, float]:
+    activated = any(e.parent is wrong for e in right.edges) and right.op in ACTIVATIONS
+    if activated or (any(e.parent is right for e in wrong.edges) and wrong.op in ACTIVATIONS):
+        return "derivative-at-preactivation", 1.2
+    if right.op in ACTIVATIONS and wrong.op in ACTIVATIONS and not shift:
+        return "wrong-gate", 1.1
+    if shift or before_and_after(right, wrong):
+        return "off-by-one", 1.2
+    if edge.kind == "slope":
+        return ("derivative-at-preactivation", 1.5) if wrong.op not in ACTIVATIONS else ("wrong-gate", 1.1)
+    if edge.kind == "left":
+        return "wrong-gate", 1.6
+    if wrong is edge.parent or wrong in [e.parent for e in edge.child.edges]:
+        return "missing-factor", 1.4
+    return "wrong-gate" if right.op in ACTIVATIONS else "missing-factor", 1.6
+
+
+STATES = {"h": "h'", "c": "c'", "h0": "h'", "c0": "c'"}
+
+
+def before_and_after(right: Entry, wrong: Entry) -> bool:
+    """The state before a step and that after it."""
+    a, b = named(right), named(wrong)
+    return STATES.get(a) == b or STATES.get(b) == a
+
+
+# --------------------------------------------------------------------------------------- other operations
+
+
+def of_softmax(group: Group, words: str) -> Iterator[Spoil]:
+    """The softmax as if its outputs were independent, twice, or along another axis."""
+
+    def spoil(cause: str, cost: float, finding: str, hint: str, value: Callable) -> Spoil:
+        return Spoil(cause, cost, finding + words, hint, rule_for(group, lambda e, dy: value(e.child.value, dy)))
+
+    missing, hint = "softmax-second-term-missing", "dx = y (dy - sum(y dy)): was the sum left out?"
+    jacobian = lambda y, dy: y * (dy - (y * dy).sum(axis=-1, keepdims=True))  # noqa: E731
+    yield spoil(missing, 0.9, "what flows back through the softmax is y dy", hint, lambda y, dy: y * dy)
+    diagonal = lambda y, dy: y * (1 - y) * dy  # noqa: E731
+    yield spoil(missing, 0.9, "what flows back through the softmax is y (1 - y) dy", hint, diagonal)
+    passed = "what flows back through the softmax is dy itself"
+    yield spoil("activation-derivative-missing", 1.2, passed, "dx = y (dy - sum(y dy)).", lambda y, dy: dy)
+    yield spoil(
+        "softmax-applied-twice", 0.9, "the softmax's derivative is applied twice",
+        "p - q contains the softmax's derivative already.", lambda y, dy: jacobian(y, jacobian(y, dy)),
+    )  # fmt: skip
+    yield spoil(
+        "softmax-applied-twice", 1.3, "the softmax's derivative is taken at the softmax of the softmax",
+        "Was the softmax taken once more?", lambda y, dy: jacobian(_exp_share(y), dy),
+    )  # fmt: skip
+    yield spoil("missing-factor", 1.4, "the softmax's derivative lacks the factor y in front",
+        "dx = y (dy - sum(y dy)).", lambda y, dy: dy - (y * dy).sum(axis=-1, keepdims=True))  # fmt: skip
+    yield spoil("missing-factor", 1.5, "within the softmax's sum the factor y is missing", "dx = y (dy - sum(y dy)).",
+        lambda y, dy: y * (dy - dy.sum(axis=-1, keepdims=True)))  # fmt: skip
+    yield spoil("wrong-sign", 1.5, "the softmax's second term has the wrong sign", "dx = y (dy - sum(y dy)).",
+        lambda y, dy: y * (dy + (y * dy).sum(axis=-1, keepdims=True)))  # fmt: skip
+    for axis in range(group[0].child.value.ndim - 1):
+        yield spoil(
+            "wrong-sum-axis", 1.1, f"the softmax's second term is summed over axis {axis}",
+            "Sum over the axis that sums to 1.",
+            lambda y, dy, a=axis: y * (dy - (y * dy).sum(axis=a, keepdims=True)),
+        )  # fmt: skip
+    yield spoil("wrong-sum-axis", 1.2, "the softmax's second term is summed over all axes",
+        "Sum over the axis that sums to 1.", lambda y, dy: y * (dy - (y * dy).sum()))  # fmt: skip
+    yield spoil("wrong-count", 1.2, "the softmax's second term is a mean instead of a sum",
+        "dx = y (dy - sum(y dy)).", lambda y, dy: y * (dy - (y * dy).mean(axis=-1, keepdims=True)))  # fmt: skip
+
+
+def _exp_share(x: np.ndarray) -> np.ndarray:
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def of_gather(group: Group, words: str) -> Iterator[Spoil]:
+    """Rows of a table: repeated ids, and the row of the padding."""
+
+    def assigned(edge: Edge, dy: np.ndarray) -> np.ndarray:
+        dx = np.zeros(edge.parent.value.shape)
+        dx[edge.parts["index"]] = dy
+        return dx
+
+    def first(edge: Edge, dy: np.ndarray) -> np.ndarray:
+        dx = np.zeros(edge.parent.value.shape)
+        index = edge.parts["index"]
+        if isinstance(index, np.ndarray):
+            ids, places = np.unique(index.reshape(-1), return_index=True)
+            dx[ids] = dy.reshape(-1, *dx.shape[1:])[places]
+        return dx
+
+    def averaged(edge: Edge, dy: np.ndarray) -> np.ndarray:
+        count = edge.rule(edge, np.ones_like(dy))
+        return edge.rule(edge, dy) / np.maximum(count, 1)
+
+    target = named(group[0].parent)
+    hint = "np.add.at(dW, ids, dy) adds up; dW[ids] += dy does not."
+    finding = f"of an id that occurs twice only the last gradient arrives in {target}{words}"
+    yield Spoil("repeated-ids-assigned", 0.7, finding, hint, rule_for(group, assigned))
+    finding = f"of an id that occurs twice only the first gradient arrives in {target}{words}"
+    yield Spoil("repeated-ids-assigned", 0.8, finding, hint, rule_for(group, first))
+    finding = f"gradients of an id that occurs twice are averaged in {target}{words}"
+    yield Spoil("wrong-count", 1.0, finding, "Add them up.", rule_for(group, averaged))
+
+
+def of_spread(group: Group, words: str) -> Iterator[Spoil]:
+    """A sum or a mean: its count."""
+    edge = group[0]
+    scale = np.asarray(edge.parts["scale"])
+    n = edge.parent.value.size // max(edge.child.value.size, 1)
+    target = named(edge.parent)
+    if edge.child.op == "var":
+        cause, finding = "norm-variance-term-missing", "the path through the variance is missing"
+        yield Spoil(cause, 1.0, finding + words, "Every x changes the variance.", rule_for(group, None))
+    spelt = "n" if scale.ndim == 0 and scale == 1 / n else "1/n"
+    for factor in (n, 1 / n):
+        yield Spoil(
+            "wrong-count", 1.2, f"what flows back to {target} is off by the factor {factor:.4g}, n = {n}{words}",
+            f"Sum or mean: is a factor {spelt} missing?", rule_for(group, scaled(factor)),
+        )  # fmt: skip
+    if n > 1:
+        for factor in (n / (n - 1), (n - 1) / n):
+            yield Spoil(
+                "wrong-count", 1.3, f"what flows back to {target} is off by the factor {factor:.4g}, n = {n}{words}",
+                "Does the forward pass divide by n or by n - 1?", rule_for(group, scaled(factor)),
+            )  # fmt: skip
+
+
+def of_largest(group: Group, words: str) -> Iterator[Spoil]:
+    """A maximum: its gradient to all."""
+    edge = group[0]
+    n = edge.parent.value.size // max(edge.child.value.size, 1)
+
+    def to_all(share: float) -> Rule:
+        def rule(e: Edge, dy: np.ndarray) -> np.ndarray:
+            dy = dy if e.parts["keepdims"] else np.expand_dims(dy, e.parts["axes"])
+            return np.broadcast_to(dy * share, e.parent.value.shape).copy()
+
+        return rule
+
+    hint = "y = max(x_1, ..., x_k) depends on the largest alone."
+    for share, spelt in ((1.0, "in full"), (1 / n, "in equal shares")):
+        finding = f"every entry of a window receives the gradient {spelt}, not the maximum alone{words}"
+        yield Spoil("pool-gradient-to-all", 0.7, finding, hint, rule_for(group, to_all(share)))
+
+
+def of_order(group: Group, words: str) -> Iterator[Spoil]:
+    """Axes: not put back, or put back by the same permutation."""
+    axes = group[0].parts["axes"]
+    hint = "transpose(p) is undone by transpose(argsort(p)), and never by a reshape."
+    target = named(group[0].parent)
+    reshaped: Rule = lambda e, dy: dy.reshape(e.parent.value.shape)  # noqa: E731
+    yield Spoil("permuted-axes", 1.1, f"the way back to {target} reshapes instead of transposing{words}", hint, rule_for(group, reshaped))  # fmt: skip
+    shape = group[0].child.value.transpose(axes).shape
+    if tuple(np.argsort(axes)) != tuple(axes) and shape == group[0].parent.value.shape:
+        again: Rule = lambda e, dy: dy.transpose(axes)  # noqa: E731
+        yield Spoil("permuted-axes", 1.1, f"the axes of {target} are permuted again instead of back{words}", hint, rule_for(group, again))  # fmt: skip
+
+
+def of_edge_of_picture(group: Group, words: str) -> Iterator[Spoil]:
+    """Padding cut off at the wrong place."""
+    edge = group[0]
+    if edge.child.op != "pad":
+        return
+    index = edge.parts["index"]
+    for axes in [(a,) for a in range(len(index))] + [tuple(range(len(index) - 2, len(index)))]:
+        for step in (1, -1):
+            moved = tuple(slice(s.start + step, s.stop + step) if a in axes else s for a, s in enumerate(index))
+            fits = all(s.start >= 0 and s.stop <= n for s, n in zip(moved, edge.child.value.shape, strict=True))
+            if fits:
+                rule: Rule = lambda e, dy, i=moved: dy[i]  # noqa: E731
+                yield Spoil(
+                    "off-by-one", 1.0, f"the padding is cut off one place too {'late' if step == 1 else 'early'}{words}",
+                    "The gradient of x starts at the padding: dx = dpadded[p:p + H].", rule_for(group, rule),
+                )  # fmt: skip
+
+
+MAKERS: dict[str, tuple[Callable[[Group, str], Iterator[Spoil]], ...]] = {
+    "slope": (of_slope,),
+    "factor": (of_factor,),
+    "choice": (of_mask, of_factor),
+    "left": (of_product,),
+    "right": (of_product,),
+    "softmax": (of_softmax,),
+    "gather": (of_gather,),
+    "spread": (of_spread,),
+    "largest": (of_largest,),
+    "transpose": (of_order,),
+    "joined": (of_edge_of_picture,),
+}
+
+
+# ----------------------------------------------------------------------------------- several edges at once
+
+
+def of_all_like(tape: Tape) -> Iterator[Spoil]:
+    """The same mistake at every place of its kind: all sigmoids, all masks, all carries of one state."""
+    edges = [edge for entry in tape.entries for edge in entry.edges]
+    for op in (*ACTIVATIONS, "all"):
+        ops = ACTIVATIONS if op == "all" else (op,)
+        group = [e for e in edges if e.kind == "slope" and e.child.op in ops]
+        if len({e.child.place for e in group}) > 1:
+            name = "all activations" if op == "all" else f"every {op}"
+            for cause, words, rule in (
+                ("activation-derivative-missing", "is missing", lambda e, dy: dy),
+                ("activation-derivative-doubled", "is applied twice", lambda e, dy: dy * e.parts["slope"] ** 2),
+            ):
+                finding = f"the derivative of {name} {words}"
+                yield Spoil(cause, 1.3, finding, "Was it applied once, where each stands?", rule_for(group, rule))
+            if op != "all":
+                for cost, spelt, value in wrong_slopes(op):
+                    rule = lambda e, dy, v=value: dy * v(e.parent.value, e.child.value, dy)  # noqa: E731
+                    finding = f"the derivative of {name} is computed as {spelt}"
+                    hint = "Which value was the derivative fed with?"
+                    yield Spoil("derivative-at-preactivation", cost + 0.4, finding, hint, rule_for(group, rule))
+    for cause in ("missing-dh-carry", "missing-dc-carry"):
+        group = [e for e in edges if e.kind == "carry" and e.parts["cause"] == cause]
+        for part, words in ((group, ""), (group[1:], "")):
+            if part:
+                state = cause[8:10]
+                finding = f"{state} does not go from one step back to the one before{words}"
+                hint = "Is what comes back from the next step added?"
+                yield Spoil(cause, 0.8, finding, hint, rule_for(part, None))
+    yield from of_all_masks(edges)
+    heads = [e for e in edges if e.kind == "transpose"]
+    if heads:
+        rule = lambda e, dy: dy.reshape(e.parent.value.shape)  # noqa: E731
+        hint = "Reshape keeps the order in memory: was it used where a transpose is due?"
+        yield Spoil("permuted-axes", 1.6, "axes are reshaped back instead of transposed", hint, rule_for(heads, rule))
+
+
+def of_all_masks(edges: Sequence[Edge]) -> Iterator[Spoil]:
+    """Masks within a network: at each step the new state or the old."""
+    chosen = [e for e in edges if e.kind == "choice" and is_binary(np.asarray(e.parts["factor"]))]
+    new, old = [e for e in chosen if e.slot == 0], [e for e in chosen if e.slot == 1]
+    if not new:
+        return
+    whole: Rule = lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)  # noqa: E731
+    inverted: Rule = lambda e, dy: unbroadcast(dy * (1 - e.parts["factor"]), e.parent.value.shape)  # noqa: E731
+    hint = "h' = h at padding gives dh = dh': is the mask applied at each step of the way back?"
+    inside = [e for e in new if e.child.label == "state"]
+    inside_old = [e for e in old if e.child.label == "state"]
+    if inside:
+        within = "gradient passes padding steps as if they were real"
+        for rules in (rule_for(inside, whole) | rule_for(inside_old, None), rule_for(inside, whole)):
+            yield Spoil("mask-only-in-loss", 0.9, within, hint, rules)
+        passed = "no gradient passes padding steps"
+        yield Spoil("mask-not-applied", 1.5, "the state's own path over padding is missing", passed, rule_for(inside_old, None))  # fmt: skip
+        yield Spoil("mask-inverted", 0.9, "the mask of the steps is inverted", hint, rule_for(inside + inside_old, inverted))  # fmt: skip
+    yield Spoil("mask-not-applied", 0.9, "no mask is applied on the way back", hint, rule_for(new, whole) | rule_for(old, None))  # fmt: skip
+    yield Spoil("mask-inverted", 0.9, "all masks are inverted on the way back", hint, rule_for(new + old, inverted))
+
+
+def of_arrivals(tape: Tape) -> Iterator[Spoil]:
+    """Of several gradients that arrive at a value only the first or the last counts."""
+    for entry in tape.entries:
+        if len(entry.users) < 2 or entry.value.size < 2:
+            continue
+        places = {user.child.place for user in entry.users}
+        steps = len(places) < len(entry.users)
+        name = named(entry)
+        for which in ("first", "last"):
+            if steps:
+                step = "last" if which == "first" else "first"
+                cause, cost = "one-step-only", 0.9
+                finding = f"only the {step} time step contributes to the gradient of {name}"
+                hint = "Was it assigned in the loop, `=` instead of `+=`?"
+            else:
+                weight = entry.op == "input" and all(u.kind in ("right", "gather", "transpose") for u in entry.users)
+                cause, cost = ("tied-counted-once", 1.0) if weight else ("branch-missing", 1.3)
+                finding = f"only one of the {len(entry.users)} uses of {name} is in its gradient"
+                hint = "An input that is used twice receives the sum of both gradients."
+            yield Spoil(cause, cost, finding, hint, keep={entry.number: which})

@@ -1,0 +1,156 @@
+"""Hypotheses that know the forward pass: from its record, or from that of a function that gives the same numbers."""
+
+from __future__ import annotations
+
+import dis
+from collections.abc import Iterator
+from functools import lru_cache
+from types import CodeType
+
+import numpy as np
+
+from minis2s.gradcheck.diagnosis.candidate import DROPPED, Candidate, residual, same
+from minis2s.gradcheck.diagnosis.evidence import Evidence
+from minis2s.gradcheck.diagnosis.forms import matched, reference
+from minis2s.gradcheck.diagnosis.spoils import Spoil, spoils
+from minis2s.gradcheck.diagnosis.tape import SLOPES, Edge, Entry, Tape, Untraceable, _slope, _softmax, record
+
+WORK = 400_000
+"""Operations to run backwards in all, for one record: what two seconds allow."""
+
+
+def structure(evidence: Evidence, tapes: list[Tape]) -> Iterator[Candidate]:
+    """Candidates from every record."""
+    for number, tape in enumerate(tapes):
+        work = 0
+        for spoil in spoils(tape):
+            work += len(tape.entries)
+            if work > WORK:
+                break
+            candidate = held_against(evidence, tape, spoil, 0.15 * number)
+            if candidate is not None:
+                yield candidate
+
+
+def records(evidence: Evidence) -> list[Tape]:
+    """Records of the forward pass that lead to the right gradients: by name, by operation."""
+    found = []
+    known = reference(evidence.inputs, evidence.outputs)
+    if known is not None:
+        found.append(known)
+    try:
+        own = record(evidence.function, evidence.inputs)
+        simplify(own)
+        name_by_variables(own)
+        if matched(own, evidence.outputs):
+            found.append(own)
+    except Untraceable:
+        pass
+    for tape in found:
+        for leaf, name in zip(tape.leaves, evidence.names, strict=True):
+            if leaf is not None:
+                leaf.label = leaf.label or name.removeprefix("d")
+    return [tape for tape in found if leads_to_right(evidence, tape)]
+
+
+def leads_to_right(evidence: Evidence, tape: Tape) -> bool:
+    """Does the record, run backwards, give the right gradients?"""
+    gradients = tape.backward(evidence.upstream)
+    return all(
+        right is None or (gradient is not None and same(gradient, right, 1e-6))
+        for gradient, right in zip(gradients, evidence.right, strict=True)
+    )
+
+
+def held_against(evidence: Evidence, tape: Tape, spoil: Spoil, extra: float) -> Candidate | None:
+    """The candidate of one mistake, if it explains any of the wrong gradients."""
+    with np.errstate(all="ignore"):
+        try:
+            predicted = tape.backward(evidence.upstream, spoil.rules, spoil.keep)
+        except (ValueError, IndexError, TypeError):  # a mistake whose shapes do not fit
+            return None
+        residuals, contradictions = {}, 0
+        for k, gradient in enumerate(predicted):
+            yours, right = evidence.yours[k], evidence.right[k]
+            if gradient is None or right is None or yours is None:
+                continue
+            if k in evidence.wrong:
+                left = residual(yours, gradient, right)
+                if left < DROPPED:
+                    residuals[k] = left
+            elif not same(gradient, right, 1e-6):
+                contradictions += 1
+    if not residuals:
+        return None
+    return Candidate(spoil.cause, residuals, spoil.cost + extra, "", spoil.finding, spoil.hint, contradictions)
+
+
+# ------------------------------------------------------------------------------ reading a record of others' code
+
+
+def simplify(tape: Tape) -> None:
+    """See sigmoids and softmaxes in what is written out, such as 1 / (1 + exp(-x))."""
+    for entry in tape.entries:
+        if entry.op not in ("divide", "reciprocal", "multiply", "add", "where", "exp", "power", "subtract"):
+            continue
+        y = entry.value
+        if y.ndim == 0 or y.size < 2 or not np.all((y >= 0) & (y <= 1)):
+            continue
+        for above in _ancestors(entry, 7):
+            x = above.value
+            if x.shape != y.shape:
+                continue
+            with np.errstate(over="ignore"):
+                if np.allclose(y, 1 / (1 + np.exp(-x)), 1e-12, 1e-13):
+                    _rewire(entry, above, "sigmoid")
+                    break
+            e = np.exp(x - x.max(axis=-1, keepdims=True))
+            if y.shape[-1] > 1 and above.op not in ("exp",) and np.allclose(y, e / e.sum(axis=-1, keepdims=True), 1e-12, 1e-13):  # fmt: skip
+                if above.op == "subtract" and above.edges and above.edges[0].parent.value.shape == y.shape:
+                    continue  # x - max(x): go on to x itself
+                _rewire(entry, above, "softmax")
+                break
+
+
+def _ancestors(entry: Entry, depth: int) -> Iterator[Entry]:
+    level = [entry]
+    seen = {entry.number}
+    for _ in range(depth):
+        level = [edge.parent for e in level for edge in e.edges if edge.parent.number not in seen]
+        for above in level:
+            if above.number not in seen:
+                seen.add(above.number)
+                yield above
+
+
+def _rewire(entry: Entry, above: Entry, op: str) -> None:
+    """Replace the way from `entry` to `above` by a single operation."""
+    for edge in entry.edges:
+        edge.parent.users.remove(edge)
+    entry.op = op
+    if op == "sigmoid":
+        edge = Edge(above, 0, "slope", _slope, slope=SLOPES[op](above.value, entry.value))
+    else:
+        edge = Edge(above, 0, "softmax", _softmax)
+    edge.child = entry
+    entry.edges = [edge]
+    above.users.append(edge)
+
+
+def name_by_variables(tape: Tape) -> None:
+    """Call a value by the variable that it is assigned to: for the wording alone."""
+    for entry in tape.entries:
+        if entry.place and not entry.label:
+            code, offset, _ = entry.place[0]  # a label makes no new group of edges: the place does
+            entry.label = _assigned(code).get(offset, "")
+
+
+@lru_cache(maxsize=64)
+def _assigned(code: CodeType) -> dict[int, str]:
+    found, last = {}, -1
+    for instruction in dis.get_instructions(code):
+        if instruction.opname.startswith("STORE_FAST") and last >= 0 and isinstance(instruction.argval, str):
+            found[last] = instruction.argval
+        if instruction.opname != "CACHE":
+            last = instruction.offset
+    return found

@@ -1,0 +1,753 @@
+"""A record of the forward pass, as a graph whose every edge can be spoiled.
+
+Each edge leads from an operation back to one of its operands, and holds the rule by which gradient flows along it:
+
+    y = a * b        a <- dy * b,   b <- dy * a
+
+A mistake in a backward pass is a wrong rule on some edge, so the gradients that it leads to can be computed: replace
+the rule, and run the graph backwards. The forward pass is any NumPy code: arrays of the class :class:`Tracked` answer
+to NumPy's own protocols (`__array_ufunc__`, `__array_function__`), and write down what is done with them.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+LARGEST = 6000
+"""Operations in a record. A loop over pixels would have too many to spoil each."""
+
+HERE = (str(Path(__file__)), str(Path(np.lib.mixins.__file__)))
+
+Rule = Callable[["Edge", np.ndarray], np.ndarray | None]
+
+
+class Untraceable(Exception):  # noqa: N818
+    """An operation that the record does not know, or too many of them."""
+
+
+class Entry:
+    """One value of the forward pass, and the edges to what it was made of."""
+
+    __slots__ = ("edges", "label", "number", "op", "place", "users", "value")
+
+    def __init__(self, tape: Tape, op: str, value: np.ndarray, edges: Sequence[Edge]) -> None:
+        self.op, self.value, self.edges = op, value, edges
+        self.number = len(tape.entries)
+        self.place = tape.place()
+        self.label = ""
+        self.users: list[Edge] = []
+        for edge in edges:
+            edge.child = self
+            edge.parent.users.append(edge)
+        tape.entries.append(self)
+        if self.number > LARGEST:
+            raise Untraceable("too many operations")
+
+
+class Edge:
+    """From an operation back to one of its operands.
+
+    `kind` says which rule it has, `parts` the arrays that the rule uses.
+    """
+
+    __slots__ = ("child", "kind", "parent", "parts", "rule", "slot")
+
+    def __init__(self, parent: Entry, slot: int, kind: str, rule: Rule, **parts: Any) -> None:
+        self.parent, self.slot, self.kind, self.rule, self.parts = parent, slot, kind, rule, parts
+        self.child: Entry = parent
+
+
+class Tape:
+    """All entries, in the order in which they were made."""
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.leaves: list[Entry | None] = []
+        self.outputs: list[tuple[Entry | None, Any]] = []
+
+    @staticmethod
+    def place() -> tuple:
+        """Where in the traced code we are: the same operation in a loop has the same place."""
+        found = []
+        frame: Any = sys._getframe(2)
+        while frame is not None and frame.f_code.co_name != "record":
+            if frame.f_code.co_filename not in HERE:
+                found.append((frame.f_code, frame.f_lasti, frame.f_lineno))
+            frame = frame.f_back
+        return tuple(found)
+
+    def backward(
+        self,
+        upstream: Sequence[np.ndarray],
+        rules: dict[int, Rule] | None = None,
+        keep: dict[int, str] | None = None,
+    ) -> list[np.ndarray | None]:
+        """Gradients of the leaves.
+
+        `rules` replaces the rules of edges (by id); `keep` says of entries (by number) that of several gradients that
+        arrive only the "first" or the "last" counts, in the order of the backward pass.
+        """
+        rules, keep = rules or {}, keep or {}
+        arrived: list[np.ndarray | None] = [None] * len(self.entries)
+        for (entry, _), dy in zip(self.outputs, upstream, strict=True):
+            if entry is not None:
+                held = arrived[entry.number]
+                arrived[entry.number] = np.array(dy, dtype=float) if held is None else held + dy
+        for entry in reversed(self.entries):
+            dy = arrived[entry.number]
+            if dy is None:
+                continue
+            for edge in entry.edges:
+                gradient = rules.get(id(edge), edge.rule)(edge, dy)
+                if gradient is None:
+                    continue
+                number = edge.parent.number
+                held = arrived[number]
+                if held is None or keep.get(number) == "last":
+                    arrived[number] = gradient
+                elif keep.get(number) != "first":
+                    arrived[number] = held + gradient
+        return [
+            None if leaf is None else (np.zeros_like(leaf.value) if arrived[leaf.number] is None else arrived[leaf.number])
+            for leaf in self.leaves
+        ]  # fmt: skip
+
+
+class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
+    """An array that writes down what is done with it."""
+
+    __array_priority__ = 1000
+
+    def __init__(self, tape: Tape, entry: Entry) -> None:
+        self.tape, self.entry = tape, entry
+
+    # ---------------------------------------------------------------------------------------- as an array
+
+    value = property(lambda self: self.entry.value)
+    shape = property(lambda self: self.entry.value.shape)
+    ndim = property(lambda self: self.entry.value.ndim)
+    size = property(lambda self: self.entry.value.size)
+    dtype = property(lambda self: self.entry.value.dtype)
+    T = property(lambda self: transpose(self))
+    mT = property(lambda self: transpose(self, (*range(self.ndim - 2), self.ndim - 1, self.ndim - 2)))  # noqa: N815
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    def __iter__(self) -> Any:
+        return (self[k] for k in range(len(self)))
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __bool__(self) -> bool:
+        return bool(self.value)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:
+        return np.array(self.value, dtype=dtype)
+
+    def __getitem__(self, index: Any) -> Tracked:
+        return getitem(self, index)
+
+    def __setitem__(self, index: Any, new: Any) -> None:
+        value = self.value.copy()
+        value[_plain(index)] = _plain(new)
+        edges = [Edge(self.entry, 0, "overwritten", _overwritten, index=_plain(index))]
+        if isinstance(new, Tracked):
+            edges.append(Edge(new.entry, 1, "written", _written, index=_plain(index)))
+        self.entry = Entry(self.tape, "setitem", value, edges)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        if method == "reduce" and ufunc in (np.add, np.maximum):
+            return (total if ufunc is np.add else largest)(*inputs, **options)
+        if method != "__call__":
+            raise Untraceable(f"{ufunc.__name__}.{method}")
+        result = _call(ufunc, inputs)
+        if out is not None and isinstance(out[0], Tracked) and isinstance(result, Tracked):
+            out[0].entry = result.entry
+            return out[0]
+        if out is not None:
+            raise Untraceable("out")
+        return result
+
+    def __array_function__(self, function: Any, types: Any, args: Any, options: Any) -> Any:
+        found = FUNCTIONS.get(function.__name__)
+        if found is None:
+            raise Untraceable(function.__name__)
+        return found(*args, **options)
+
+    def sum(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Tracked:
+        return total(self, axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Tracked:
+        return mean(self, axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Tracked:
+        return largest(self, axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, keepdims: bool = False, ddof: int = 0, **_: Any) -> Tracked:
+        return variance(self, axis, keepdims=keepdims, ddof=ddof)
+
+    def std(self, axis: Any = None, keepdims: bool = False, ddof: int = 0, **_: Any) -> Any:
+        return np.sqrt(variance(self, axis, keepdims=keepdims, ddof=ddof))
+
+    def reshape(self, *shape: Any, **_: Any) -> Tracked:
+        return reshape(self, shape[0] if len(shape) == 1 else shape)
+
+    def transpose(self, *axes: Any) -> Tracked:
+        return transpose(self, axes[0] if len(axes) == 1 else (axes or None))
+
+    def swapaxes(self, a: int, b: int) -> Tracked:
+        return swapaxes(self, a, b)
+
+    def ravel(self) -> Tracked:
+        return reshape(self, -1)
+
+    flatten = ravel
+
+    def squeeze(self, axis: Any = None) -> Tracked:
+        return reshape(self, self.value.squeeze(axis).shape)
+
+    def copy(self) -> Tracked:
+        return reshape(self, self.shape)
+
+    def astype(self, dtype: Any, **_: Any) -> Tracked:
+        return reshape(self, self.shape)
+
+    def dot(self, other: Any) -> Any:
+        return np.matmul(self, other)
+
+    def argmax(self, axis: Any = None) -> Any:
+        return self.value.argmax(axis)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+        return -largest(-self, axis, keepdims=keepdims)
+
+
+def record(function: Callable[..., Any], inputs: Sequence[Any]) -> Tape:
+    """Run the forward pass of `function`, and write down what it does with its arrays of floats.
+
+    Raises
+    ------
+    Untraceable
+        If it does something that the record does not know.
+    """
+    tape = Tape()
+    tracked = []
+    for x in inputs:
+        if isinstance(x, np.ndarray) and x.dtype.kind == "f":
+            entry = Entry(tape, "input", x.copy(), [])
+            tape.leaves.append(entry)
+            tracked.append(Tracked(tape, entry))
+        else:
+            tape.leaves.append(None)
+            tracked.append(x)
+    try:
+        with _recorded_buffers(tape):
+            outputs, _ = function(*tracked)
+    except Exception as error:  # a Tracked is no array: whatever the code asks of it may fail
+        raise Untraceable(f"{type(error).__name__}: {error}") from error
+    for y in outputs if isinstance(outputs, tuple) else (outputs,):
+        if isinstance(y, Tracked):
+            tape.outputs.append((y.entry, y.value))
+        elif isinstance(y, np.ndarray) and y.dtype == object:
+            raise Untraceable("an array of objects")
+        else:
+            tape.outputs.append(_by_value(tape, y))
+    return tape
+
+
+@contextmanager
+def _recorded_buffers(tape: Tape) -> Iterator[None]:
+    """Let `np.zeros` and `np.empty` make arrays that are recorded: loops fill them step by step."""
+    makers = {name: getattr(np, name) for name in ("zeros", "empty")}
+
+    def buffer(shape: Any, dtype: Any = float, *args: Any, **options: Any) -> Any:
+        value = makers["zeros"](shape, dtype, *args, **options)
+        return _new(tape, "zeros", value, []) if value.dtype.kind == "f" else value
+
+    try:
+        for name in makers:
+            setattr(np, name, buffer)
+        yield
+    finally:
+        for name, maker in makers.items():
+            setattr(np, name, maker)
+
+
+def _by_value(tape: Tape, y: Any) -> tuple[Entry | None, Any]:
+    """Find a plain array that was filled step by step among the values of the record, and stack these."""
+    if not isinstance(y, np.ndarray) or y.ndim < 1 or y.dtype.kind != "f" or not len(y):
+        return None, y
+    steps = []
+    for step in y:
+        found = next((e for e in reversed(tape.entries) if e.value.shape == step.shape and np.array_equal(e.value, step)), None)  # fmt: skip
+        if found is None:
+            return None, y
+        steps.append(Tracked(tape, found))
+    return stack(steps).entry, y
+
+
+# --------------------------------------------------------------------------------------------- rules
+
+
+def unbroadcast(gradient: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Sum over the axes along which an array of `shape` was stretched."""
+    if gradient.shape == shape:
+        return gradient
+    extra = gradient.ndim - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        extra + a for a, n in enumerate(shape) if n == 1 and gradient.shape[extra + a] != 1
+    )
+    return gradient.sum(axis=axes, keepdims=True).reshape(shape)
+
+
+def _factor(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    return unbroadcast(dy * edge.parts["factor"], edge.parent.value.shape)
+
+
+def _slope(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    return dy * edge.parts["slope"]
+
+
+def _written(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    return unbroadcast(dy[edge.parts["index"]], edge.parent.value.shape)
+
+
+def _overwritten(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    kept = dy.copy()
+    kept[edge.parts["index"]] = 0
+    return kept
+
+
+def _picked(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    dx = np.zeros(edge.parent.value.shape)
+    if edge.kind == "gather":
+        np.add.at(dx, edge.parts["index"], dy)
+    else:
+        dx[edge.parts["index"]] = dy
+    return dx
+
+
+def _left(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    """Of a @ b the gradient of a."""
+    b, shape = edge.parts["other"], edge.parent.value.shape
+    if b.ndim == 1:
+        return unbroadcast(dy[..., None] * b, shape)
+    if len(shape) == 1:
+        return unbroadcast((dy[..., None, :] * b).sum(-1), shape)
+    return unbroadcast(dy @ b.swapaxes(-1, -2), shape)
+
+
+def _right(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    """Of a @ b the gradient of b."""
+    a, shape = edge.parts["other"], edge.parent.value.shape
+    if a.ndim == 1:
+        return unbroadcast(a[:, None] * dy[..., None, :] if len(shape) > 1 else a * dy, shape)
+    if len(shape) == 1:
+        return (a * dy[..., None]).reshape(-1, shape[0]).sum(axis=0)
+    if len(shape) == 2 and a.ndim > 2:
+        return a.reshape(-1, a.shape[-1]).T @ dy.reshape(-1, dy.shape[-1])
+    return unbroadcast(a.swapaxes(-1, -2) @ dy, shape)
+
+
+def _spread(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    """Of a sum or a mean: every summand receives the gradient, times `scale`."""
+    shape = edge.parent.value.shape
+    if not edge.parts["keepdims"]:
+        dy = np.expand_dims(dy, edge.parts["axes"])
+    return np.broadcast_to(dy * edge.parts["scale"], shape).copy()
+
+
+def _reshaped(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    return dy.reshape(edge.parent.value.shape)
+
+
+def _transposed(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    return dy.transpose(np.argsort(edge.parts["axes"]))
+
+
+def _softmax(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    y = edge.child.value
+    return y * (dy - (y * dy).sum(axis=-1, keepdims=True))
+
+
+def _einsum(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    before, own, others, arrays, result = (edge.parts[p] for p in ("before", "own", "others", "arrays", "result"))
+    missing = [c for c in own if c not in result and not any(c in o for o in others)]
+    reached = "".join(c for c in own if c not in missing)
+    dx = np.einsum(",".join([result, *others]) + "->" + reached, dy, *arrays)
+    for axis, letter in enumerate(own):
+        if letter in missing:
+            dx = np.expand_dims(dx, axis)
+    return np.broadcast_to(dx, before).copy()
+
+
+# ---------------------------------------------------------------------------------------- operations
+
+
+def _plain(x: Any) -> Any:
+    """Without the record."""
+    if isinstance(x, Tracked):
+        return x.value
+    return tuple(_plain(part) for part in x) if isinstance(x, tuple) else x
+
+
+def _tape(*xs: Any) -> Tape:
+    return next(x.tape for x in xs if isinstance(x, Tracked))
+
+
+def _new(tape: Tape, op: str, value: Any, edges: Sequence[Edge]) -> Tracked:
+    return Tracked(tape, Entry(tape, op, np.asarray(value), list(edges)))
+
+
+def _edges(kind: str, rule: Rule, operands: Sequence[Any], parts: Sequence[dict[str, Any]]) -> list[Edge]:
+    return [
+        Edge(x.entry, slot, kind, rule, **part)
+        for slot, (x, part) in enumerate(zip(operands, parts, strict=True))
+        if isinstance(x, Tracked)
+    ]
+
+
+def _binary(op: str, value: Any, a: Any, b: Any, factor_a: Any, factor_b: Any) -> Tracked:
+    parts = ({"factor": factor_a}, {"factor": factor_b})
+    return _new(_tape(a, b), op, value, _edges("factor", _factor, (a, b), parts))
+
+
+SLOPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "tanh": lambda x, y: 1 - y * y,
+    "sigmoid": lambda x, y: y * (1 - y),
+    "exp": lambda x, y: y,
+    "log": lambda x, y: 1 / x,
+    "sqrt": lambda x, y: 0.5 / y,
+    "square": lambda x, y: 2 * x,
+    "expm1": lambda x, y: y + 1,
+    "log1p": lambda x, y: 1 / (1 + x),
+    "absolute": lambda x, y: np.sign(x),
+    "reciprocal": lambda x, y: -y * y,
+    "relu": lambda x, y: (x > 0) * 1.0,
+    "sin": lambda x, y: np.cos(x),
+    "cos": lambda x, y: -np.sin(x),
+}
+"""Derivatives of elementwise functions, of their argument and value."""
+
+
+def _unary(op: str, x: Tracked, value: np.ndarray) -> Tracked:
+    slope = SLOPES[op](x.value, value)
+    return _new(x.tape, op, value, [Edge(x.entry, 0, "slope", _slope, slope=slope)])
+
+
+def sigmoid(x: Any) -> Any:
+    """1 / (1 + exp(-x)), as one operation."""
+    return _unary("sigmoid", x, 1 / (1 + np.exp(-x.value)))
+
+
+def relu(x: Any) -> Any:
+    """max(x, 0), as one operation."""
+    return _unary("relu", x, np.maximum(x.value, 0))
+
+
+def softmax(x: Any, mask: Any = None) -> Any:
+    """Over the last axis, as one operation; what the mask excludes is 0."""
+    value = x.value if mask is None else np.where(mask, x.value, -1e300)
+    y = np.exp(value - value.max(axis=-1, keepdims=True))
+    y = y if mask is None else y * mask
+    y /= np.maximum(y.sum(axis=-1, keepdims=True), 1e-300)
+    return _new(x.tape, "softmax", y, [Edge(x.entry, 0, "softmax", _softmax)])
+
+
+def carry(x: Any, cause: str, label: str = "") -> Any:
+    """The state that one step hands to the next: an edge that a hypothesis may cut, and its cause."""
+    if not isinstance(x, Tracked):
+        return x
+    entry = _new(x.tape, "carry", x.value, [Edge(x.entry, 0, "carry", _reshaped, cause=cause)])
+    entry.entry.label = label
+    return entry
+
+
+def name(**named: Any) -> None:
+    """Give values the names by which the text speaks of them."""
+    for label, x in named.items():
+        x.entry.label = label
+
+
+def _call(ufunc: Any, inputs: Sequence[Any]) -> Any:
+    op = ufunc.__name__
+    a, b = (*inputs, None)[:2]
+    if op in ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "sign", "isfinite", "floor", "isnan"):  # fmt: skip
+        return ufunc(*(_plain(x) for x in inputs))
+    p, q = np.asarray(_plain(a)), None if b is None else np.asarray(_plain(b))
+    value = ufunc(*(_plain(x) for x in inputs))
+    if op == "add":
+        return _binary(op, value, a, b, 1.0, 1.0)
+    if op == "subtract":
+        return _binary(op, value, a, b, 1.0, -1.0)
+    if op == "multiply":
+        return _binary(op, value, a, b, q, p)
+    if op in ("divide", "true_divide"):
+        return _binary("divide", value, a, b, 1 / q, -p / (q * q))
+    if op == "negative":
+        return _new(a.tape, op, value, _edges("factor", _factor, (a,), ({"factor": -1.0},)))
+    if op in ("maximum", "minimum"):
+        first = p > q if op == "maximum" else p < q
+        if op == "maximum" and not isinstance(b, Tracked) and q.ndim == 0 and q == 0:
+            return _unary("relu", a, value)
+        return _binary(op, value, a, b, first * 1.0, 1.0 - first)
+    if op == "power" and not isinstance(b, Tracked):
+        edges = [Edge(a.entry, 0, "slope", _slope, slope=q * p ** (q - 1), exponent=float(q.flat[0]))]
+        return _new(a.tape, op, value, edges)
+    if op == "matmul":
+        return matmul(a, b)
+    if op in SLOPES:
+        return _unary(op, a, value)
+    raise Untraceable(op)
+
+
+def matmul(a: Any, b: Any) -> Tracked:
+    """A matrix product, or many."""
+    p, q = _plain(a), _plain(b)
+    edges = []
+    if isinstance(a, Tracked):
+        edges.append(Edge(a.entry, 0, "left", _left, other=q))
+    if isinstance(b, Tracked):
+        edges.append(Edge(b.entry, 1, "right", _right, other=p))
+    return _new(_tape(a, b), "matmul", p @ q, edges)
+
+
+def dot(a: Any, b: Any) -> Tracked:
+    """`np.dot` of matrices is their product; other uses are not recorded."""
+    if np.ndim(_plain(b)) > 2 or np.ndim(_plain(a)) == 0:
+        raise Untraceable("dot")
+    return matmul(a, b)
+
+
+def getitem(x: Tracked, index: Any) -> Tracked:
+    """A part of an array; repeated indices gather."""
+    index = _plain(index)
+    parts = index if isinstance(index, tuple) else (index,)
+    fancy = any(isinstance(p, list) or (isinstance(p, np.ndarray) and p.ndim) for p in parts)
+    kind = "gather" if fancy and not any(isinstance(p, np.ndarray) and p.dtype == bool for p in parts) else "part"
+    return _new(x.tape, kind, np.array(x.value[index]), [Edge(x.entry, 0, kind, _picked, index=index)])
+
+
+def take(x: Any, ids: Any, axis: Any = None, **_: Any) -> Tracked:
+    """Rows of a table."""
+    if axis != 0 or not isinstance(x, Tracked):
+        raise Untraceable("take")
+    return getitem(x, np.asarray(ids))
+
+
+def _axes(x: Tracked, axis: Any) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(range(x.ndim))
+    return tuple(a % x.ndim for a in (axis if isinstance(axis, tuple | list) else (axis,)))
+
+
+def _reduce(op: str, x: Tracked, axis: Any, keepdims: bool, value: Any, scale: Any) -> Tracked:
+    axes = _axes(x, axis)
+    return _new(
+        x.tape, op, value, [Edge(x.entry, 0, "spread", _spread, axes=axes, keepdims=bool(keepdims), scale=scale)]
+    )
+
+
+def total(x: Tracked, axis: Any = None, keepdims: bool = False, **_: Any) -> Tracked:
+    """A sum."""
+    return _reduce("sum", x, axis, keepdims, x.value.sum(axis=axis, keepdims=keepdims), 1.0)
+
+
+def mean(x: Tracked, axis: Any = None, keepdims: bool = False, **_: Any) -> Tracked:
+    """A mean."""
+    value = x.value.mean(axis=axis, keepdims=keepdims)
+    return _reduce("mean", x, axis, keepdims, value, value.size / x.size)
+
+
+def largest(x: Tracked, axis: Any = None, keepdims: bool = False, **_: Any) -> Tracked:
+    """A maximum; of equals the first."""
+    axes = _axes(x, axis)
+    full = x.value.max(axis=axes, keepdims=True)
+    hit = (x.value == full) * 1.0
+    value = full if keepdims else full.reshape([n for a, n in enumerate(x.shape) if a not in axes])
+    edge = Edge(x.entry, 0, "largest", _spread, axes=axes, keepdims=bool(keepdims), scale=hit)
+    return _new(x.tape, "max", value, [edge])
+
+
+def variance(x: Tracked, axis: Any = None, keepdims: bool = False, ddof: int = 0, **_: Any) -> Tracked:
+    """A variance, as one operation: its path through the mean is zero."""
+    axes = _axes(x, axis)
+    centred = x.value - x.value.mean(axis=axes, keepdims=True)
+    value = x.value.var(axis=axis, keepdims=keepdims, ddof=ddof)
+    count = x.size / value.size - ddof
+    return _reduce("var", x, axis, keepdims, value, 2 * centred / count)
+
+
+def reshape(x: Any, shape: Any, **_: Any) -> Tracked:
+    """The same numbers in another shape."""
+    return _new(x.tape, "reshape", x.value.reshape(_plain(shape)).copy(), [Edge(x.entry, 0, "reshape", _reshaped)])
+
+
+def transpose(x: Any, axes: Any = None) -> Tracked:
+    """Axes in another order."""
+    axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(a % x.ndim for a in axes)
+    made = _new(x.tape, "transpose", x.value.transpose(axes), [Edge(x.entry, 0, "transpose", _transposed, axes=axes)])
+    made.entry.label = x.entry.label
+    return made
+
+
+def swapaxes(x: Any, a: int, b: int) -> Tracked:
+    """Two axes exchanged."""
+    axes = list(range(x.ndim))
+    axes[a], axes[b] = axes[b], axes[a]
+    return transpose(x, axes)
+
+
+def moveaxis(x: Any, source: int, destination: int) -> Tracked:
+    """One axis moved."""
+    axes = list(range(x.ndim))
+    axes.insert(destination % x.ndim, axes.pop(source))
+    return transpose(x, axes)
+
+
+def concatenate(xs: Sequence[Any], axis: int = 0, **_: Any) -> Tracked:
+    """Arrays side by side."""
+    values = [np.asarray(_plain(x)) for x in xs]
+    axis = axis % values[0].ndim
+    edges, start = [], 0
+    for slot, (x, value) in enumerate(zip(xs, values, strict=True)):
+        stop = start + value.shape[axis]
+        if isinstance(x, Tracked):
+            index = (slice(None),) * axis + (slice(start, stop),)
+            edges.append(Edge(x.entry, slot, "joined", _written, index=index))
+        start = stop
+    return _new(_tape(*xs), "concatenate", np.concatenate(values, axis), edges)
+
+
+def stack(xs: Sequence[Any], axis: int = 0, **_: Any) -> Tracked:
+    """Arrays on top of each other."""
+    values = [np.asarray(_plain(x)) for x in xs]
+    axis = axis % (values[0].ndim + 1)
+    edges = [
+        Edge(x.entry, slot, "stacked", _written, index=(slice(None),) * axis + (slot,))
+        for slot, x in enumerate(xs)
+        if isinstance(x, Tracked)
+    ]
+    return _new(_tape(*xs), "stack", np.stack(values, axis), edges)
+
+
+def split(x: Tracked, sections: Any, axis: int = 0) -> list[Tracked]:
+    """Parts of an array."""
+    ends = np.cumsum([part.shape[axis] for part in np.split(x.value, sections, axis)])
+    before = (slice(None),) * (axis % x.ndim)
+    return [x[(*before, slice(int(a), int(b)))] for a, b in zip((0, *ends[:-1]), ends, strict=True)]
+
+
+def where(mask: Any, a: Any, b: Any) -> Tracked:
+    """One of two, entry by entry."""
+    mask = np.asarray(_plain(mask)).astype(bool)
+    value = np.where(mask, _plain(a), _plain(b))
+    parts = (
+        {"factor": np.broadcast_to(mask, value.shape) * 1.0},
+        {"factor": np.broadcast_to(~mask, value.shape) * 1.0},
+    )
+    return _new(_tape(a, b), "where", value, _edges("choice", _factor, (a, b), parts))
+
+
+def einsum(subscripts: str, *xs: Any, **_: Any) -> Tracked:
+    """A sum over letters."""
+    if "." in subscripts:
+        raise Untraceable("einsum")
+    left, _, result = subscripts.replace(" ", "").partition("->")
+    if "->" not in subscripts:
+        result = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
+    letters, values = left.split(","), [np.asarray(_plain(x)) for x in xs]
+    edges = []
+    for slot, x in enumerate(xs):
+        if isinstance(x, Tracked):
+            others, arrays = letters[:slot] + letters[slot + 1 :], values[:slot] + values[slot + 1 :]
+            edges.append(
+                Edge(
+                    x.entry,
+                    slot,
+                    "einsum",
+                    _einsum,
+                    before=x.shape,
+                    own=letters[slot],
+                    others=others,
+                    arrays=arrays,
+                    result=result,
+                )  # fmt: skip
+            )
+    return _new(_tape(*xs), "einsum", np.einsum(left + "->" + result, *values), edges)
+
+
+def take_along_axis(x: Tracked, indices: Any, axis: int) -> Tracked:
+    """One entry of each row."""
+    grid = list(np.indices(np.shape(indices), sparse=True))
+    grid[axis % x.ndim] = np.asarray(indices)
+    return getitem(x, tuple(grid))
+
+
+def pad(x: Tracked, width: Any, mode: str = "constant", **_: Any) -> Tracked:
+    """Zeros around."""
+    if mode != "constant":
+        raise Untraceable("pad")
+    value = np.pad(x.value, width)
+    pairs = np.broadcast_to(width, (x.ndim, 2))
+    index = tuple(slice(int(a), int(a) + n) for (a, _), n in zip(pairs, x.shape, strict=True))
+    return _new(x.tape, "pad", value, [Edge(x.entry, 0, "joined", _written, index=index)])
+
+
+FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "sum": total,
+    "mean": mean,
+    "max": largest,
+    "amax": largest,
+    "var": variance,
+    "std": lambda x, *a, **o: np.sqrt(variance(x, *a, **o)),
+    "reshape": lambda x, shape=None, **o: reshape(x, shape if shape is not None else o["newshape"]),
+    "transpose": transpose,
+    "matrix_transpose": lambda x: x.mT,
+    "swapaxes": swapaxes,
+    "moveaxis": moveaxis,
+    "expand_dims": lambda x, axis: reshape(x, np.expand_dims(x.value, axis).shape),
+    "squeeze": lambda x, axis=None: reshape(x, x.value.squeeze(axis).shape),
+    "ravel": lambda x: reshape(x, -1),
+    "atleast_2d": lambda x: reshape(x, np.atleast_2d(x.value).shape),
+    "concatenate": concatenate,
+    "stack": stack,
+    "hstack": lambda xs: concatenate(xs, 1 if xs[0].ndim > 1 else 0),
+    "vstack": lambda xs: concatenate([reshape(x, np.atleast_2d(x.value).shape) for x in xs], 0),
+    "split": split,
+    "array_split": split,
+    "where": where,
+    "dot": dot,
+    "einsum": einsum,
+    "outer": lambda a, b: matmul(reshape(a, (-1, 1)), reshape(b, (1, -1))),
+    "take": take,
+    "take_along_axis": take_along_axis,
+    "pad": pad,
+    "copy": lambda x: reshape(x, x.shape),
+    "broadcast_to": lambda x, shape: x * np.ones(shape),
+    "clip": lambda x, low, high: where((x.value >= low) & (x.value <= high), x, np.clip(x.value, low, high)),
+    "flip": lambda x, axis=None: getitem(
+        x, tuple(slice(None, None, -1) if a in _axes(x, axis) else slice(None) for a in range(x.ndim))
+    ),
+    "zeros_like": lambda x, **_: _new(x.tape, "zeros", np.zeros_like(x.value), []),
+    "empty_like": lambda x, **_: _new(x.tape, "zeros", np.zeros_like(x.value), []),
+    "ones_like": lambda x, **_: np.ones(x.shape),
+    "full_like": lambda x, value, **_: np.full(x.shape, float(value)),
+    "shape": lambda x: x.shape,
+    "ndim": lambda x: x.ndim,
+    "size": lambda x: x.size,
+    "argmax": lambda x, axis=None: x.value.argmax(axis),
+    "argsort": lambda x, axis=-1: x.value.argsort(axis),
+    "array_equal": lambda a, b: np.array_equal(_plain(a), _plain(b)),
+}
