@@ -11,6 +11,7 @@ from typing import Any
 from minis2s.errors import ConfigError
 from minis2s.gradcheck.checker import check
 from minis2s.gradcheck.report import Report
+from minis2s.gradcheck.targets import as_function
 
 
 def run_library(names: Sequence[str] | None = None, seed: int = 0) -> list[Report]:
@@ -33,7 +34,8 @@ def run_library(names: Sequence[str] | None = None, seed: int = 0) -> list[Repor
 def check_file(place: str, seed: int = 0) -> list[Report]:
     """Check a function in a Python file, `student.py:my_lstm`, on the inputs of the library's function of its name.
 
-    A prefix or suffix does no harm: `my_lstm_step` is held against the cases of `lstm_step`.
+    A prefix or suffix does no harm: `my_lstm_step` is held against the cases of `lstm_step`. Of a pair in the
+    `(out, cache)` style name the first, `lstm_step_forward`: `lstm_step_backward` is taken from the same file.
 
     Raises
     ------
@@ -45,9 +47,13 @@ def check_file(place: str, seed: int = 0) -> list[Report]:
     path, _, name = place.rpartition(":")
     if not path or not name:
         raise ConfigError(f"--file {place!r} is not of the form FILE.py:FUNCTION")
-    function = getattr(_load(Path(path)), name, None)
+    module = _load(Path(path))
+    function = getattr(module, name, None)
     if not callable(function):
         raise ConfigError(f"{path} has no function {name!r}")
+    backward = getattr(module, name.removesuffix("_forward") + "_backward", None)
+    if name.endswith("_forward") and callable(backward):
+        function = as_function(function, backward)
     known = sorted({case.name.split(",")[0] for case in cases(seed)}, key=len, reverse=True)
     like = next((k for k in known if k in name), None)
     if like is None:
