@@ -346,9 +346,10 @@ print()
 print(check(forgetful_layer, x, weight, np.array([0.7, -1.1])))
 
 # %% [markdown]
-# With zero biases all three gradients are right; with others all three are wrong. The code is the same. Adding zero
-# changes nothing, so nothing can be seen. The same holds for a state of zeros, for a mask that masks nothing, and for
-# a sequence of one step, all of which come in the next lessons.
+# With zero biases all three gradients are right; with others all three are wrong. The code is the same. The first
+# report also says that the test was weak, and why. Adding zero changes nothing, so nothing can be seen. The same
+# holds for a state of zeros, for a mask that masks nothing, and for a sequence of one step, all of which come in the
+# next lessons.
 #
 # ## 1.6 The checker
 #
@@ -377,6 +378,7 @@ print(report)
 # `explain()` adds a paragraph with the right line of maths.
 
 # %%
+print(report.diagnoses[0].cause)
 print(report.explain())
 
 # %% [markdown]

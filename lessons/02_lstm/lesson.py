@@ -287,8 +287,9 @@ top.legend(frameon=False, fontsize=10, ncols=2, loc="lower center", bbox_to_anch
 show(figure, "Figure 2. One Elman network (seed 2), trained twice from equal weights: without clipping and with.")
 
 # %% [markdown]
-# Without clipping none of the three learns; with it, all three do. In the upper half of Figure 2 the orange line has
-# spikes. In the lower half the spikes throw the loss back, until the weights end where hardly any gradient arrives.
+# Without clipping none of the three learns; with it all three do, two of them to perfection. In the upper half of
+# Figure 2 the orange line has spikes. In the lower half the spikes throw the loss back, and in the end it stays at
+# guessing.
 #
 # What does clipping do to the curve of Figure 1? It multiplies all gradients of a step by one factor. So the whole
 # curve moves down, and keeps its form:
@@ -526,9 +527,9 @@ show(figure, "Figure 3. The gradient on its way back, before training (dotted) a
 
 # %% [markdown]
 # Those learn to whom the gradient arrives; Figure 3 has three of them, before and after. And mind what did *not*
-# help: an LSTM, just because it is an LSTM. With its gate half shut it guesses, like Elman's. A good start helps an
-# Elman network, too; but it has to be found by trying, and the range is narrow. Holding a gate open is a rule that
-# works at any length: with a larger bias for a longer memory.
+# help: an LSTM, just because it is an LSTM. With its gates half shut it guesses, like Elman's network. A good start
+# helps Elman's, too, once somebody has found the factor by trying. For a gate nothing has to be tried: the table of
+# 2.5 says how large a bias a memory of 40 steps needs.
 #
 # ## 2.9 Ragged batches and masks
 #
@@ -643,7 +644,7 @@ print(check(F.lstm, *inputs, ragged))
 def spoilt_step(x, h, c, weight_ih, weight_hh, bias, *, mistake):
     z = x @ weight_ih.T + h @ weight_hh.T + bias
     i, f, g, o = np.split(z, 4, axis=1)
-    i, f, g, o = F.sigmoid(i)[0], F.sigmoid(f)[0], np.tanh(g), F.sigmoid(o)[0]
+    i, f, g, o = 1 / (1 + np.exp(-i)), 1 / (1 + np.exp(-f)), np.tanh(g), 1 / (1 + np.exp(-o))
     c_next = f * c + i * g
     tanh_c = np.tanh(c_next)
 

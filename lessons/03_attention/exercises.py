@@ -49,10 +49,11 @@ def additive_inputs(rng):
 
 
 def mask_inputs(rng):
-    """Two or three real tokens, then padding with scores that would win."""
-    T, S = rng.choice(np.arange(4, 8), 2, replace=False)
-    mask = np.arange(S) < rng.integers(2, 4)
-    return 1.5 * rng.standard_normal((T, S)) + 3 * ~mask, mask
+    """Sentences of two tokens or more, one without padding; the scores of padding would win."""
+    N, S = rng.choice(np.arange(4, 8), 2, replace=False)
+    lengths = rng.permutation([S, *rng.integers(2, S, N - 1)])
+    mask = np.arange(S) < lengths[:, None]
+    return 1.5 * rng.standard_normal((N, S)) + 3 * ~mask, mask
 
 
 EXERCISES = (

@@ -154,8 +154,7 @@ for name in models:
 print(f"guessing a row of 3 digits: {100 * 0.1**3:.1f} %")
 
 # %% [markdown]
-# A larger state or a longer training would move the curve to the right. It would fall all the same: the vector has a
-# size, and sentences have none.
+# More numbers in the vector put the fall off. They cannot prevent it: the vector has a size, and sentences have none.
 #
 # ## 3.3 A weighted mean
 #
@@ -332,9 +331,12 @@ exercise.check(additive_scores)
 # %% [markdown]
 # ## 3.6 Where it looks
 #
-# The weights can be drawn, and this is the most famous picture of the field. Our example: dates as people write them
-# in English, French and German, letter by letter, to be written as 2014-03-05. The months' names must be read and the
-# order changes, so a model has to know where to look.
+# The weights can be drawn. Our example: dates as people write them in English, French and German, letter by letter,
+# to be written as 2014-03-05. The names of the months must be read, and the order changes, so a model has to know
+# where to look.
+#
+# The encoder gets a second network, which reads from the end to the start. A memory is then two states side by side:
+# what came before its letter, and what comes after. (The field says *bidirectional*.)
 
 
 # %%
@@ -369,7 +371,7 @@ example = next(pair for pair in dates_test if "janvier" in "".join(pair[0]))
 written = iso.decode(hypothesis.tokens)
 figure = attention_map(hypothesis.attention, [*example[0], "↵"], [*written, "↵"])
 figure.axes[-1].remove()  # the scale of colours: white is 0, dark blue is 1
-figure.set_size_inches(4.4, 3.6)
+figure.set_size_inches(4.4, 3.3)
 show(
     figure,
     f"Figure 2. Where the decoder looks while it writes {''.join(written)}: a row for each character that it writes, "
@@ -377,10 +379,10 @@ show(
 )
 
 # %% [markdown]
-# Read Figure 2 row by row. A row holds the weights $w_{ts}$ of one step and sums to 1. While it writes the year the
-# decoder looks at the digits of the year, while it writes the month it looks at the month's name. Nobody told it
-# where to look; the gradient of 3.5 did. Do not expect every row to be sharp: the memories come from a recurrent
-# network, so a memory knows something about the letters before it, too.
+# Read Figure 2 row by row. A row holds the weights $w_{ts}$ of one step and sums to 1. For the year the decoder looks
+# at the digits of the year, for the month at or just behind its name, for the day at the day. Nobody told it where to
+# look; the gradient of 3.5 did. Some rows are less plain, those of the hyphens for instance. A hyphen is always the
+# same, so wherever the decoder looks, it cannot go wrong.
 #
 # ## 3.7 The mask
 #
@@ -394,18 +396,19 @@ show(
 #
 # ### Exercise 3: the masked softmax
 #
-# Forward and backward are yours. Padding may hold any score, also the largest of all.
+# One step of the decoder, for $N$ sentences of different lengths. Forward and backward are yours. Padding may hold
+# any score, also the largest of all.
 
 
 # %% exercise="masked_softmax"
 def masked_softmax(scores, mask):
-    """Softmax of each row over the real tokens: scores (T, S), mask (S,), True = real -> weights (T, S), 0 at padding.
+    """Softmax of each row over its real tokens: scores (N, S), mask (N, S) -> weights (N, S), 0 at padding.
 
-    At least one token is real. backward(dweights (T, S)) returns dscores (T, S), and None for the mask.
+    The mask is True at real tokens; each row has one. backward(dweights (N, S)) returns dscores (N, S), None.
     """
     ### BEGIN SOLUTION
-    largest = scores[:, mask].max(axis=1, keepdims=True)
-    weights = np.exp(np.where(mask, scores - largest, -np.inf))
+    kept = np.where(mask, scores, -np.inf)
+    weights = np.exp(kept - kept.max(axis=1, keepdims=True))
     weights /= weights.sum(axis=1, keepdims=True)
 
     def backward(dweights):
@@ -452,9 +455,7 @@ for score in ("dot", "general", "additive"):
         shares[score, name] = exact(model, digits_test, both)
         alone = np.mean([exact(model, [pair], both)[0] for pair in short])
         together = shares[score, name][test_lengths <= 4].mean()
-        print(
-            f"{score:9} {name:13} rows of 2 to 4 digits: alone {100 * alone:5.1f} %, in the batch {100 * together:5.1f} %"
-        )
+        print(f"{score:9} {name:13} 2 to 4 digits: alone {100 * alone:5.1f} %, in the batch {100 * together:5.1f} %")
 
 # %% tags=["hide-input"]
 figure = Figure(figsize=(4.4, 3.4), dpi=110, layout="constrained")
@@ -515,7 +516,8 @@ for name, given in (("with mask   ", mask), ("without mask", None)):
 # %%
 def spoilt_attention(query, memory, mistake):
     """Exercise 1 with a mistake."""
-    weights, _ = F.softmax(query @ memory.T)
+    weights = np.exp(query @ memory.T)
+    weights /= weights.sum(axis=1, keepdims=True)
 
     def backward(dcontext):
         dweights = dcontext @ memory.T

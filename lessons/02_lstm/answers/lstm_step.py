@@ -62,7 +62,7 @@ def cell_only_from_the_next_step(x, h, c, weight_ih, weight_hh, bias):
     return (h_next, c_next), backward
 
 
-@wrong("forget-gate-not-in-carry")
+@wrong("forget-gate-not-in-carry", also=("missing-factor",))
 def f_not_in_dc(x, h, c, weight_ih, weight_hh, bias):
     i, f, g, o, c_next, h_next = forward(x, h, c, weight_ih, weight_hh, bias)
 

@@ -6,8 +6,9 @@ from minis2s.lessons import right, wrong
 
 
 def masked(scores, mask):
-    e = np.where(mask, np.exp(scores - scores[:, mask].max(axis=1, keepdims=True)), 0)
-    return e / e.sum(axis=1, keepdims=True)
+    e = np.where(mask, np.exp(scores), 0)
+    total = e.sum(axis=1, keepdims=True)
+    return e / np.where(total == 0, 1, total)
 
 
 @wrong("wrong-output")
@@ -86,15 +87,17 @@ def minus_infinity(scores, mask):
 
 
 @right
-def only_the_real_columns(scores, mask):
+def only_the_real_entries(scores, mask):
     w = np.zeros_like(scores)
-    e = np.exp(scores[:, mask])
-    w[:, mask] = e / e.sum(axis=1, keepdims=True)
+    for n, real in enumerate(mask):
+        e = np.exp(scores[n, real])
+        w[n, real] = e / e.sum()
 
     def backward(dw):
         dscores = np.zeros_like(scores)
-        p, dp = w[:, mask], dw[:, mask]
-        dscores[:, mask] = p * dp - p * (p * dp).sum(axis=1, keepdims=True)
+        for n, real in enumerate(mask):
+            p, dp = w[n, real], dw[n, real]
+            dscores[n, real] = p * dp - p * (p @ dp)
         return dscores, None
 
     return w, backward
@@ -114,7 +117,7 @@ def renormalised(scores, mask):
 
 @right
 def row_by_row(scores, mask):
-    rows = [masked(row[None], mask)[0] for row in scores]
+    rows = [masked(row[None], real[None])[0] for row, real in zip(scores, mask, strict=True)]
 
     def backward(dw):
         return np.stack([(np.diag(w) - np.outer(w, w)) @ d for w, d in zip(rows, dw, strict=True)]), None
