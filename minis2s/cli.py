@@ -209,7 +209,9 @@ def translate(args: argparse.Namespace) -> int:
     from minis2s.training import RunDirectory
 
     run = RunDirectory.open(args.directory)
-    _, settings = run.read_config()
+    task, settings = run.read_config()
+    if "beam" not in settings:
+        raise ConfigError(f"{run} is a run of the task {task!r}, which does not translate: name another run")
     beam = max(args.beam or settings["beam"], args.n_best)
     drawn: list[Translation] = []
     with use_device(args.device) as device:

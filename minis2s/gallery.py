@@ -178,6 +178,7 @@ def scatter(places: np.ndarray, labels: np.ndarray, title: str = "") -> Figure:
 def kl_by_dimension(kl: Sequence[float], threshold: float, title: str = "") -> Figure:
     """The nats that each dimension of a code carries, the most first; those below the threshold have collapsed."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     values = np.sort(np.asarray(kl))[::-1]
     figure = Figure(figsize=(max(4.6, 1.6 + 0.22 * len(values)), 3.4), dpi=120, layout="constrained")
@@ -187,6 +188,7 @@ def kl_by_dimension(kl: Sequence[float], threshold: float, title: str = "") -> F
     note = f"{active} of {len(values)} dimensions carry more than {threshold:g} nats"
     ax.annotate(note, (0.97, 0.9), xycoords="axes fraction", ha="right", color=BLUE, fontsize=9)
     ax.set(xlabel="dimension of the code, sorted", ylabel="KL (nats per picture)", title=title)
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y", color="0.9")
     ax.set_axisbelow(True)
     ax.spines[["top", "right"]].set_visible(False)
