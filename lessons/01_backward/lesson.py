@@ -192,7 +192,7 @@ print(inspect.getsource(F.linear))
 # Two things go beyond our equations. `x.reshape(-1, D)` lets x have more than two axes: all but the last are laid out
 # as one long list of rows. And `matmul` is `@`, shared between two processor cores when the arrays are large.
 #
-# The contract has a few more clauses, and each of them is there because its breach has cost somebody a night:
+# In full, the contract has four clauses. Section 1.9 shows what a breach does.
 #
 # 1. `backward` returns one gradient for each input, in order. Where there is just one input, it returns just that
 #    array.
@@ -292,8 +292,8 @@ show(figure, "Figure 2. The error of a numeric slope, for nudges of all sizes.")
 # Each curve is a valley. On the right the nudge is too large: tanh bends on the way, and the error grows with $h^2$.
 # On the left it is too small: the two outputs agree in nearly all their digits, and their difference is made of
 # rounding. The bottom of the valley is what counts. In float32 it lies far above that of float64. A check in float32
-# cannot tell a small mistake from rounding, and will call right code wrong. **So gradients are checked in float64,
-# always.** The same code then trains in float32.
+# must either be loose, and let small mistakes pass, or be strict, and call right code wrong. **So gradients are
+# checked in float64, always.** The same code then trains in float32.
 #
 # ### Why the upstream gradient is random
 #
@@ -487,7 +487,7 @@ exercise.check(softmax)
 # $$L = -\frac{1}{M} \sum_n \log p_{n t_n}, \qquad p_n = \mathrm{softmax}(s_n). \tag{cross_entropy 1}$$
 #
 # Here $s_n$ are the scores of example $n$. One could run (softmax 3') and the slope of the logarithm one after the
-# other. Done together, nearly everything cancels, and what is left is the most beautiful gradient of all:
+# other. Done together, nearly everything cancels, and what is left is short:
 #
 # $$ds_n = \frac{1}{M} (p_n - q_n), \qquad q_n = 1 \text{ at the right answer, 0 elsewhere}. \tag{cross_entropy 3}$$
 #
@@ -660,8 +660,8 @@ print(check(network_of_weights, *runs["A: 1 - h * h"][0][2]))
 # %% [markdown]
 # ## 1.9 What goes wrong
 #
-# Five real mistakes, each one short, each made by somebody before you. For each, **predict what the report will say**
-# before you look at it.
+# Five mistakes, each one short, each often made. For each, **predict what the report will say** before you look at
+# it.
 
 
 # %%
@@ -761,8 +761,8 @@ with np.errstate(all="ignore"):
 
 # %% [markdown]
 # The first mistake shows itself, if late: `nan`. The second one looks well for 20 steps, then it ends at guessing.
-# The third creeps. None says why. Perhaps the learning rate is too large? The network too small? The data bad? People
-# try all of that first, for days. The checker needs a second, and names the line.
+# The third creeps. None says why. Perhaps the learning rate is too large? The network too small? The data bad? One
+# can try all of that for days. The checker needs a second, and says what is missing.
 #
 # The remaining two are quieter still. In this network `tanh_in_place` does no harm at all, because nobody uses `dh` a
 # second time. In lesson 2 somebody will. And float32 does no harm in training: it only makes the check useless.

@@ -526,7 +526,7 @@ def spoilt_attention(query, memory, mistake):
         through_mean = weights.T @ dcontext
         if mistake == "memory's gradient through the scores alone":
             through_mean = 0 * through_mean
-        if mistake == "query and memory mixed up":
+        if mistake == "queries in reverse order":
             return dscores @ memory, dscores.T @ query[::-1] + through_mean
         return dscores @ memory, dscores.T @ query + through_mean
 
@@ -537,7 +537,7 @@ for mistake in (
     "softmax without its second term",
     "softmax sums over the steps",
     "memory's gradient through the scores alone",
-    "query and memory mixed up",
+    "queries in reverse order",
 ):
 
     def attention(query, memory, mistake=mistake):
@@ -546,6 +546,9 @@ for mistake in (
     print(f"--- {mistake}\n{check(attention, rng.standard_normal((3, 4)), rng.standard_normal((5, 4)))}\n")
 
 # %% [markdown]
+# Three have their cause named. The fourth is nobody's usual mistake, and the checker says so: then cut the function
+# in two, and check each half. `F.dot_scores` and `F.attend` are two such halves.
+#
 # ## 3.9 Five questions
 #
 # **1.** All scores of a step are equal. What are the weights, and what is the context?
