@@ -154,9 +154,9 @@ def main() -> None:
             else:
                 getattr(solution, operation)(**request)
                 head, values = {}, ()
+            send(sink, head, values)
         except BaseException as error:  # exit() in a cell too
-            head, values = _explain(error), ()
-        send(sink, head, values)
+            send(sink, _explain(error))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from minis2s.lessons.exercise import Exercise
-from minis2s.lessons.grading.wire import receive, send
+from minis2s.lessons.grading.wire import TOO_MUCH, receive, send
 
 START = (
     "import json, runpy, sys; sys.path[:] = json.loads(sys.argv[1]); runpy.run_path(sys.argv[2], run_name='__main__')"
@@ -146,7 +146,7 @@ class Process:
             raise StudentError(self._end(late.is_set())) from None
         except (ValueError, KeyError, TypeError):
             self._kill()
-            self.ended = "it returned more than can be looked at: expected small arrays"
+            self.ended = f"it returned {TOO_MUCH}"
             raise StudentError(self.ended) from None
         finally:
             clock.cancel()

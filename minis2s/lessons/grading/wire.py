@@ -17,9 +17,19 @@ KINDS = "biufc"
 MOST_BYTES = 1 << 26
 """A frame may have so many. Exercises are small."""
 
+TOO_MUCH = "more output than can be looked at: expected small arrays"
+
 
 def send(stream: IO[bytes], head: dict[str, Any], values: tuple = ()) -> None:
-    """Write a frame: a head and some values, which are arrays, or None, or something else, whose type is told."""
+    """Write a frame: a head and some values, which are arrays, or None, or something else, whose type is told.
+
+    Raises
+    ------
+    ValueError
+        If it is too much, before anything is written.
+    """
+    if sum(value.nbytes for value in values if isinstance(value, np.ndarray)) > MOST_BYTES:
+        raise ValueError(TOO_MUCH)
     parts: list[bytes] = []
     described = [_describe(value, parts) for value in values]
     text = json.dumps({**head, "values": described}).encode()
@@ -42,7 +52,7 @@ def receive(stream: IO[bytes]) -> tuple[dict[str, Any], tuple]:
     """
     text_length, body_length = LENGTHS.unpack(_read(stream, LENGTHS.size))
     if text_length + body_length > MOST_BYTES:
-        raise ValueError("too much output")
+        raise ValueError(TOO_MUCH)
     head = json.loads(_read(stream, text_length))
     body = _read(stream, body_length)
     values = []
