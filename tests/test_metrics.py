@@ -1,6 +1,7 @@
 import logging
 import math
 
+import numpy as np
 import pytest
 
 from minis2s.metrics import (
@@ -11,6 +12,9 @@ from minis2s.metrics import (
     chrf,
     exact_match,
     perplexity,
+    psnr,
+    purity,
+    ssim,
 )
 
 REFERENCES = ["Le chat noir dort sur le tapis.", "Je ne mange pas de pommes aujourd'hui."]
@@ -94,3 +98,30 @@ def test_accuracy_by_length():
 def test_hypotheses_and_references_come_in_pairs(score, hypotheses, references):
     with pytest.raises(ValueError, match="hypotheses and"):
         score(hypotheses, references)
+
+
+# --------------------------------------------------------------------------------------------------------- of pictures
+
+
+def test_psnr_and_ssim_are_of_each_picture():
+    pytest.importorskip("skimage")
+    reference = np.random.default_rng(0).random((4, 1, 12, 12)).astype(np.float32)
+    made = reference.copy()
+    made[1] += 0.1
+    made[2] = 1 - made[2]
+    found = psnr(made, reference)
+    assert found[0] == math.inf
+    assert found[1] == pytest.approx(20, abs=1e-3)
+    similar = ssim(made, reference)
+    assert similar[0] == similar[3] == pytest.approx(1)
+    assert similar[2] < similar[1] < 1
+    for score in (psnr, ssim):
+        with pytest.raises(ValueError, match="expected equal"):
+            score(made[:2], reference)
+
+
+def test_purity_counts_the_most_frequent_label_of_each_cluster():
+    pytest.importorskip("sklearn")
+    clusters = np.array([0, 0, 0, 1, 1, 2])
+    labels = np.array([5, 5, 7, 7, 7, 5])
+    assert purity(clusters, labels) == pytest.approx(5 / 6)
