@@ -114,24 +114,8 @@ def rows_in_words(evidence: Evidence, k: int, rows: np.ndarray) -> str:
 
 
 def gates_of(evidence: Evidence, k: int) -> int:
-    """How many gates' rows lie in gradient `k`: 4 or 3 if a weight (G H, H) of such a shape is among the inputs."""
+    """How many gates' rows lie in gradient `k`: 4 or 3 if there are so many rows for each unit of the output."""
     size = np.shape(evidence.inputs[k])[0] if np.ndim(evidence.inputs[k]) else 0
-    for x in evidence.inputs:
-        if isinstance(x, np.ndarray) and x.dtype.kind == "f" and x.ndim == 2:
-            rows, H = x.shape
-            states = any(
-                isinstance(s, np.ndarray) and s.ndim == 2 and s.shape[1] == H and s is not x for s in evidence.inputs
-            )
-            for count in (4, 3):
-                if rows == size == count * H and states:
-                    return count
-    return 0
-
-
-def example(evidence: Evidence, k: int) -> str:
-    """The worst entry of a gradient, and both values."""
-    yours, right = evidence.yours[k], evidence.right[k]
-    error = np.where(np.isfinite(right), np.abs(yours - right), -1)
-    index = np.unravel_index(int(np.argmax(error)), error.shape)
-    place = f" at {[int(i) for i in index]}" if error.ndim else ""
-    return f"{evidence.names[k]}{place} is {yours[index]:.4g}, the numeric value is {right[index]:.4g}"
+    units = np.shape(evidence.outputs[0])[-1] if np.ndim(evidence.outputs[0]) > 1 else 0
+    recurrent = any(np.shape(x) in ((size, units), (units, size)) for x in evidence.inputs)
+    return next((count for count in (4, 3) if recurrent and size == count * units), 0)

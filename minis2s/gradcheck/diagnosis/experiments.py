@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from minis2s.gradcheck.diagnosis.candidate import DROPPED, Candidate, residual
 from minis2s.gradcheck.diagnosis.evidence import Evidence
-from minis2s.gradcheck.diagnosis.tape import Tape
+from minis2s.gradcheck.diagnosis.tape import Tape, Untraceable
 
 LARGEST = 150
 """Without a record a gradient costs some forward passes an entry: of larger arrays it is not asked for."""
@@ -32,6 +32,12 @@ class Elsewhere:
 
     def at(self, inputs: tuple, upstream: Sequence[Any] | None = None) -> dict[int, np.ndarray]:
         """Gradients of the wrong inputs at other inputs."""
+        if self.tape is not None and self.tape.again is not None:
+            try:
+                gradients = self.tape.again(inputs).backward(self.evidence.upstream if upstream is None else upstream)
+                return {k: gradients[k] for k in self.evidence.wrong if gradients[k] is not None}
+            except Untraceable:
+                pass
         wrong = [k for k in self.evidence.wrong if self.evidence.right[k].size <= 2 * LARGEST]
         given = None if upstream is None else tuple(upstream)
         return {k: self.evidence.gradient(k, inputs, given) for k in wrong}
@@ -45,6 +51,8 @@ def experiments(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate
     yield from upstream_ignored(evidence, elsewhere)
     yield from other_mask(evidence, elsewhere)
     yield from new_draw(evidence)
+    yield from flipped_kernel(evidence, elsewhere)
+    yield from other_spread(evidence, tapes)
 
 
 def judged(
@@ -76,8 +84,9 @@ def one_part_of_the_output(evidence: Evidence, elsewhere: Elsewhere) -> Iterator
         what = "time step" if time else "item" if axis == 0 else f"place along axis {axis}"
         for pick, spelt in ((n - 1, "last"), (0, "first")):
             upstream = [_only(dy, axis, pick, n) if is_array(dy) and dy.ndim == first.ndim else dy for dy in evidence.upstream]  # fmt: skip
+            cost = 1.0 if time else 1.1 if axis == 0 else 1.5
             yield from judged(
-                evidence, elsewhere.with_upstream(upstream), cause, 1.0 if time else 1.1, "",
+                evidence, elsewhere.with_upstream(upstream), cause, cost, "",
                 f"only the {spelt} {what} of the output sends gradient back",
                 "Was a sum assigned in a loop, `=` instead of `+=`, or only one output used?",
             )  # fmt: skip
@@ -167,3 +176,70 @@ def new_draw(evidence: Evidence) -> Iterator[Candidate]:
                 "the gradient is that of another mask of the same kind than the one of the forward pass",
                 "Was a new mask drawn in backward? Keep the one that was drawn in the forward pass.",
             )  # fmt: skip
+
+
+def flipped_kernel(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
+    """The gradient for a kernel that is turned by 180 degrees, or has its channels exchanged."""
+    for j, weight in enumerate(evidence.inputs):
+        if not is_array(weight) or weight.ndim not in (3, 4) or j in evidence.wrong[:1] or weight.shape[-1] < 2:
+            continue
+        axes = (2, 3) if weight.ndim == 4 else (2,)
+        predicted = elsewhere.at(_with(evidence.inputs, j, np.flip(weight, axes).copy()))
+        predicted.pop(j, None)
+        yield from judged(
+            evidence, predicted, "kernel-not-flipped", 0.8, "",
+            "the gradient is that of the kernel turned by 180 degrees",
+            "Was the kernel turned where it should not be, or not turned where it should?",
+        )  # fmt: skip
+
+
+SPREADS_OF_KL: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = tuple(
+    (f"{factor} ({words})" if factor else words, lambda v, f=function, s=scale: s * f(v))
+    for words, function in (
+        ("exp(v) - 1", lambda v: np.exp(v) - 1),
+        ("exp(2 v) - 1", lambda v: np.exp(2 * v) - 1),
+        ("exp(v / 2) - 1", lambda v: np.exp(v / 2) - 1),
+        ("v - 1/v", lambda v: v - 1 / v),
+        ("1 - 1/v", lambda v: 1 - 1 / v),
+        ("v^2 - 1", lambda v: v * v - 1),
+        ("v - 1", lambda v: v - 1),
+        ("sigma - 1/sigma", lambda v: np.exp(v / 2) - np.exp(-v / 2)),
+        ("1 - 1/exp(v)", lambda v: 1 - np.exp(-v)),
+        ("exp(v)", np.exp),
+    )
+    for factor, scale in (("1/2", 0.5), ("", 1.0), ("2", 2.0))
+)
+"""What students write for dKL/dv, (exp(v) - 1) / 2."""
+
+SPREADS_OF_DRAW: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = tuple(
+    (f"{factor} {words}" if factor else words, lambda v, f=function, s=scale: s * f(v))
+    for words, function in (
+        ("e", np.ones_like),
+        ("e exp(v / 2)", lambda v: np.exp(v / 2)),
+        ("e exp(v)", np.exp),
+        ("e exp(2 v)", lambda v: np.exp(2 * v)),
+        ("e v", lambda v: v),
+        ("e exp(-v / 2)", lambda v: np.exp(-v / 2)),
+    )
+    for factor, scale in (("1/2", 0.5), ("", 1.0), ("2", 2.0))
+)
+"""What students write for dz/dv, e exp(v / 2) / 2."""
+
+
+def other_spread(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate]:
+    """The log-variance v taken for sigma, log sigma or the variance."""
+    form = tapes[0].form if tapes else ""
+    if "kl" not in form and "draw" not in form:
+        return
+    k = len(evidence.inputs) - 1
+    if k not in evidence.wrong:
+        return
+    v, right = evidence.inputs[k], evidence.right[k]
+    slope = (np.exp(v) - 1) / 2 if "kl" in form else np.exp(v / 2) / 2
+    for words, function in SPREADS_OF_KL if "kl" in form else SPREADS_OF_DRAW:
+        predicted = {k: right / slope * function(v)}
+        yield from judged(
+            evidence, predicted, "logvar-as-sigma", 0.7, "",
+            f"the derivative with respect to the log-variance v is taken to be {words}",
+            "sigma = exp(v / 2): is v taken for sigma, for its logarithm, or for the variance?",
+        )  # fmt: skip

@@ -91,7 +91,7 @@ def factor(evidence: Evidence, k: int) -> Iterator[Candidate]:
 
 def _factors(evidence: Evidence, k: int, ratio: float, rows: np.ndarray, where: str) -> Iterator[Candidate]:
     predicted = np.where(rows, ratio * evidence.right[k], evidence.right[k])
-    whom = "all entries are" if where == "everywhere" else f"{where} are"
+    whom = "all entries are" if where == "everywhere" else f"{where} {_are(where)}"
     extra = 0.0 if where == "everywhere" else 1.0
     minus, size = ("-" if ratio < 0 else ""), abs(ratio)
     simple = next((words for value, words in SIMPLE.items() if abs(size / value - 1) < 1e-6), None)
@@ -177,12 +177,12 @@ def permuted_axes(evidence: Evidence, k: int) -> Iterator[Candidate]:
         return
     for order in list(permutations(range(right.ndim)))[1:]:
         moved = right.transpose(order)
-        if moved.shape == right.shape:
-            if right.ndim > 2 and order != (*range(right.ndim - 2), right.ndim - 1, right.ndim - 2):
-                yield from candidate(
-                    evidence, k, "permuted-axes", moved, 1.2, "everywhere",
-                    f"the axes stand in the order {order}", "Which order did the forward pass put them in?",
-                )  # fmt: skip
+        mere = order == (*range(right.ndim - 2), right.ndim - 1, right.ndim - 2)
+        if moved.shape == right.shape and not mere:
+            yield from candidate(
+                evidence, k, "permuted-axes", moved, 1.2, "everywhere",
+                f"the axes stand in the order {order}", "Which order did the forward pass put them in?",
+            )  # fmt: skip
         yield from candidate(
             evidence, k, "permuted-axes", moved.reshape(right.shape), 1.4, "everywhere",
             f"the numbers are right but stand in the order of transpose{order}, reshaped",
@@ -341,6 +341,8 @@ def block(evidence: Evidence, k: int) -> Iterator[Candidate]:
             continue
         shape = [-1 if a == axis else 1 for a in range(right.ndim)]
         where = rows_in_words(evidence, k, lines) if axis == 0 else _along(axis, lines)
+        if axis == 0 and lines.sum() == 1:
+            yield from _padding_row(evidence, k, int(lines.argmax()), where)
         yield from _block_causes(evidence, k, np.broadcast_to(lines.reshape(shape), right.shape), where)
     share = wrong.mean()
     if share < 0.2 or wrong.sum() == 1:
@@ -351,6 +353,25 @@ def block(evidence: Evidence, k: int) -> Iterator[Candidate]:
             f"only {int(wrong.sum())} of {wrong.size} entries are wrong, at {', '.join(map(str, index))}{more}",
             "What is special about this place: an edge, a tie, a boundary?",
         )  # fmt: skip
+
+
+def _are(where: str) -> str:
+    return "is" if where.startswith(("row ", "column ")) else "are"
+
+
+def _padding_row(evidence: Evidence, k: int, row: int, where: str) -> Iterator[Candidate]:
+    """Of a table of vectors the row of one id."""
+    yours, right = evidence.yours[k], evidence.right[k]
+    looked_up = any(isinstance(x, np.ndarray) and x.dtype.kind in "iu" and row in x for x in evidence.inputs)
+    if right.ndim != 2 or not looked_up or not (np.any(yours[row]) ^ np.any(np.abs(right[row]) > 1e-9)):
+        return
+    received = "receives a gradient" if np.any(yours[row]) else "receives none"
+    predicted = right.copy()
+    predicted[row] = yours[row]
+    yield from candidate(
+        evidence, k, "padding-id-gradient", predicted, 0.9, where,
+        f"the row of id {row} {received}; all others agree", "Is its output used, or set to zero?",
+    )  # fmt: skip
 
 
 def _along(axis: int, lines: np.ndarray) -> str:
@@ -367,7 +388,7 @@ def _block_causes(evidence: Evidence, k: int, rows: np.ndarray, where: str) -> I
     if not np.any(yours[part]):
         yield from candidate(
             evidence, k, "zero-gradient", np.where(rows, 0, right), 1.2, where,
-            f"{where} are zero; all others agree", "Is this part written, and is the path to it complete?",
+            f"{where} {_are(where)} zero; all others agree", "Is this part written, and is the path to it complete?",
         )  # fmt: skip
         return
     ratio = _common_ratio(yours[part], right[part])
@@ -376,7 +397,7 @@ def _block_causes(evidence: Evidence, k: int, rows: np.ndarray, where: str) -> I
     if abs(ratio + 1) < 1e-6:
         yield from candidate(
             evidence, k, "wrong-sign", np.where(rows, -right, right), 1.0, where,
-            f"{where} have the wrong sign; all others agree", "Which minus was lost on the way back?",
+            f"the sign of {where} is wrong; all others agree", "Which minus was lost on the way back?",
         )  # fmt: skip
     else:
         yield from _factors(evidence, k, ratio, rows, where)

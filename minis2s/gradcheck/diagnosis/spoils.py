@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 
@@ -47,6 +47,7 @@ def spoils(tape: Tape) -> Iterator[Spoil]:
             yield from other_values(group, classes)
     yield from of_all_like(tape)
     yield from of_arrivals(tape)
+    yield from of_parts(tape)
 
 
 def edge_groups(tape: Tape) -> list[list[Edge]]:
@@ -352,6 +353,12 @@ def of_mask(group: Group, words: str) -> Iterator[Spoil]:
     """A mask on the way back."""
     extra = 0.8 if words else 0.0
     target = named(group[0].parent)
+    if group[0].parent.op == "gather":
+        yield Spoil(
+            "padding-id-gradient", 0.8 + extra, f"the row of the padding id receives a gradient{words}",
+            "Its output is set to zero, so it must receive none.",
+            rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
+        )  # fmt: skip
     yield Spoil(
         "mask-not-applied", 1.0 + extra, f"gradient flows back to {target} where the mask excludes{words}",
         "What the forward pass hides must receive no gradient: was the mask applied on the way back?",
@@ -489,6 +496,8 @@ def _replaced(
     by_edge = {id(e): v for e, v in zip(group, values, strict=True)}
     source, target, right, wrong = named(edge.child), named(edge.parent), named(own[0]), named(kind[0])
     cause, cost = _cause_of_replacing(edge, own[0], kind[0], shift)
+    if len(kind) == len(own) > 1 and not shift and follows(own, kind):
+        cause, cost = "off-by-one", 1.0
     if edge.kind == "slope":
         formula = {"tanh": lambda y: 1 - y * y, "sigmoid": lambda y: y * (1 - y), "relu": lambda y: y > 0}
         slope = formula[edge.child.op]
@@ -519,7 +528,7 @@ def _cause_of_replacing(edge: Edge, right: Entry, wrong: Entry, shift: int) -> t
     if right.op in ACTIVATIONS and wrong.op in ACTIVATIONS and not shift:
         return "wrong-gate", 1.1
     if shift or before_and_after(right, wrong):
-        return "off-by-one", 1.2
+        return "off-by-one", 1.1
     if edge.kind == "slope":
         return ("derivative-at-preactivation", 1.5) if wrong.op not in ACTIVATIONS else ("wrong-gate", 1.1)
     if edge.kind == "left":
@@ -527,6 +536,12 @@ def _cause_of_replacing(edge: Edge, right: Entry, wrong: Entry, shift: int) -> t
     if wrong is edge.parent or wrong in [e.parent for e in edge.child.edges]:
         return "missing-factor", 1.4
     return "wrong-gate" if right.op in ACTIVATIONS else "missing-factor", 1.6
+
+
+def follows(own: Sequence[Entry], kind: Sequence[Entry]) -> bool:
+    """Are the values of one class those of the other, a step later or earlier?"""
+    after = all(a is b for a, b in zip(own[1:], kind[:-1], strict=True))
+    return after or all(a is b for a, b in zip(own[:-1], kind[1:], strict=True))
 
 
 STATES = {"h": "h'", "c": "c'", "h0": "h'", "c0": "c'"}
@@ -769,7 +784,7 @@ def of_arrivals(tape: Tape) -> Iterator[Spoil]:
         if len(entry.users) < 2 or entry.value.size < 2:
             continue
         places = {user.child.place for user in entry.users}
-        steps = len(places) < len(entry.users)
+        steps = len({(user.child.place, user.slot) for user in entry.users}) < len(entry.users)
         name = named(entry)
         for which in ("first", "last"):
             if steps:
@@ -783,3 +798,29 @@ def of_arrivals(tape: Tape) -> Iterator[Spoil]:
                 finding = f"only one of the {len(entry.users)} uses of {name} is in its gradient"
                 hint = "An input that is used twice receives the sum of both gradients."
             yield Spoil(cause, cost, finding, hint, keep={entry.number: which})
+
+
+def of_parts(tape: Tape) -> Iterator[Spoil]:
+    """The parts into which a value is split, such as the gates, joined in another order."""
+    wholes: dict[tuple, list[list[Edge]]] = {}
+    for entry in tape.entries:
+        parts = [e for e in entry.users if e.kind == "part"]
+        if 2 <= len(parts) <= 4 and len({e.child.value.shape for e in parts}) == 1 and parts[0].child.value.size > 1:
+            total = sum(e.child.value.size for e in parts)
+            if total == entry.value.size:
+                wholes.setdefault((entry.op, entry.place, entry.label, len(parts)), []).append(parts)
+    for (*_, count), steps in wholes.items():
+        letters = {4: "ifgo", 3: "rzn"}.get(count, "0123")
+        for order in list(permutations(range(count)))[1:]:
+            index = {id(e): parts[order[n]].parts["index"] for parts in steps for n, e in enumerate(parts)}
+
+            def rule(e: Edge, dy: np.ndarray, index: dict = index) -> np.ndarray:
+                dx = np.zeros(e.parent.value.shape)
+                dx[index[id(e)]] = dy
+                return dx
+
+            into = [order.index(n) for n in range(count)]
+            names = " ".join(letters[n] for n in into)
+            finding = f"the gates are joined in the order {names} instead of {' '.join(letters[:count])}"
+            hint = "In which order does the forward pass split, and in which does the backward join?"
+            yield Spoil("permuted-gates", 0.9, finding, hint, dict.fromkeys(index, rule))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dis
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from types import CodeType
 
@@ -38,19 +38,37 @@ def records(evidence: Evidence) -> list[Tape]:
     known = reference(evidence.inputs, evidence.outputs)
     if known is not None:
         found.append(known)
-    try:
-        own = record(evidence.function, evidence.inputs)
-        simplify(own)
-        name_by_variables(own)
-        if matched(own, evidence.outputs):
-            found.append(own)
-    except Untraceable:
-        pass
+    own = own_record(evidence)
+    if own is not None:
+        found.append(own)
     for tape in found:
         for leaf, name in zip(tape.leaves, evidence.names, strict=True):
             if leaf is not None:
                 leaf.label = leaf.label or name.removeprefix("d")
     return [tape for tape in found if leads_to_right(evidence, tape)]
+
+
+def own_record(evidence: Evidence) -> Tape | None:
+    """The record of the function itself; if buffers that it fills hide something, once more with these recorded."""
+    seen: dict[int, dict] = {}
+    tape = _recorded(evidence, seen, ())
+    if tape is None:
+        buffers = [s for s in seen.values() if not str(s.get("__name__")).startswith(("minis2s.", "numpy"))]
+        tape = _recorded(evidence, seen, buffers)
+    return tape
+
+
+def _recorded(evidence: Evidence, seen: dict[int, dict], buffers: Sequence[dict]) -> Tape | None:
+    try:
+        tape = record(evidence.function, evidence.inputs, seen, buffers)
+    except Untraceable:
+        return None
+    if not matched(tape, evidence.outputs) or not leads_to_right(evidence, tape):
+        return None
+    simplify(tape)
+    name_by_variables(tape)
+    tape.again = lambda inputs: record(evidence.function, inputs, None, buffers)
+    return tape
 
 
 def leads_to_right(evidence: Evidence, tape: Tape) -> bool:

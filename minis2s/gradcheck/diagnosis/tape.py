@@ -66,19 +66,22 @@ class Edge:
 class Tape:
     """All entries, in the order in which they were made."""
 
-    def __init__(self) -> None:
+    def __init__(self, seen: dict[int, dict[str, Any]]) -> None:
+        self.seen = seen
+        self.form = ""
+        self.again: Callable[[Sequence[Any]], Tape] | None = None
         self.entries: list[Entry] = []
         self.leaves: list[Entry | None] = []
         self.outputs: list[tuple[Entry | None, Any]] = []
 
-    @staticmethod
-    def place() -> tuple:
+    def place(self) -> tuple:
         """Where in the traced code we are: the same operation in a loop has the same place."""
         found = []
         frame: Any = sys._getframe(2)
         while frame is not None and frame.f_code.co_name != "record":
             if frame.f_code.co_filename not in HERE:
                 found.append((frame.f_code, frame.f_lasti, frame.f_lineno))
+                self.seen[id(frame.f_globals)] = frame.f_globals
             frame = frame.f_back
         return tuple(found)
 
@@ -233,15 +236,22 @@ class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
         return -largest(-self, axis, keepdims=keepdims)
 
 
-def record(function: Callable[..., Any], inputs: Sequence[Any]) -> Tape:
+def record(
+    function: Callable[..., Any],
+    inputs: Sequence[Any],
+    seen: dict[int, dict[str, Any]] | None = None,
+    buffers: Sequence[dict[str, Any]] = (),
+) -> Tape:
     """Run the forward pass of `function`, and write down what it does with its arrays of floats.
+
+    `seen` collects the namespaces of the code that ran; in `buffers`, some of these, new arrays are recorded too.
 
     Raises
     ------
     Untraceable
         If it does something that the record does not know.
     """
-    tape = Tape()
+    tape = Tape({} if seen is None else seen)
     tracked = []
     for x in inputs:
         if isinstance(x, np.ndarray) and x.dtype.kind == "f":
@@ -252,7 +262,7 @@ def record(function: Callable[..., Any], inputs: Sequence[Any]) -> Tape:
             tape.leaves.append(None)
             tracked.append(x)
     try:
-        with _recorded_buffers(tape):
+        with _recorded_buffers(tape, buffers):
             outputs, _ = function(*tracked)
     except Exception as error:  # a Tracked is no array: whatever the code asks of it may fail
         raise Untraceable(f"{type(error).__name__}: {error}") from error
@@ -266,22 +276,34 @@ def record(function: Callable[..., Any], inputs: Sequence[Any]) -> Tape:
     return tape
 
 
+class _Recording:
+    """NumPy, except that `zeros` and `empty` make arrays that are recorded: loops fill them step by step."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(np, name)
+
+    def zeros(self, shape: Any, dtype: Any = float, **options: Any) -> Any:
+        value = np.zeros(shape, dtype, **options)
+        return _new(self._tape, "zeros", value, []) if value.dtype.kind == "f" else value
+
+    empty = zeros
+
+
 @contextmanager
-def _recorded_buffers(tape: Tape) -> Iterator[None]:
-    """Let `np.zeros` and `np.empty` make arrays that are recorded: loops fill them step by step."""
-    makers = {name: getattr(np, name) for name in ("zeros", "empty")}
-
-    def buffer(shape: Any, dtype: Any = float, *args: Any, **options: Any) -> Any:
-        value = makers["zeros"](shape, dtype, *args, **options)
-        return _new(tape, "zeros", value, []) if value.dtype.kind == "f" else value
-
+def _recorded_buffers(tape: Tape, namespaces: Sequence[dict[str, Any]]) -> Iterator[None]:
+    """Within the modules of the traced code, and nowhere else, call the recording one NumPy."""
+    found = [(space, name) for space in namespaces for name, value in space.items() if value is np]
+    recording = _Recording(tape)
     try:
-        for name in makers:
-            setattr(np, name, buffer)
+        for space, name in found:
+            space[name] = recording
         yield
     finally:
-        for name, maker in makers.items():
-            setattr(np, name, maker)
+        for space, name in found:
+            space[name] = np
 
 
 def _by_value(tape: Tape, y: Any) -> tuple[Entry | None, Any]:
