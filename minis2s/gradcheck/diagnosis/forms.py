@@ -87,12 +87,8 @@ def sequence(cell: Callable[..., tuple], states: int, reverse: bool) -> Form:
                 real = mask[t][:, None]
                 kept = []
                 for a, b in zip(new, held, strict=True):
-                    state = np.where(real, a, b)
-                    name(state=state)
-                    kept.append(state)
-                y_t = np.where(real, kept[0], 0)
-                name(y=y_t)
-                ys[t], held = y_t, kept
+                    kept.append(np.where(real, a, b))
+                ys[t], held = np.where(real, kept[0], 0), kept
             else:
                 ys[t], held = new[0], list(new)
         return (np.stack(ys), *held), None

@@ -37,7 +37,7 @@ def spoils(tape: Tape) -> Iterator[Spoil]:
     groups = edge_groups(tape)
     classes = entry_classes(tape)
     for group in groups:
-        yield from of_recurrence(group)
+        yield from of_recurrence(group, classes)
         for part, words in parts_of(group):
             yield from of_edges(part, words)
         for make in MAKERS.get(group[0].kind, ()):
@@ -164,11 +164,11 @@ def _of_cut(edge: Edge) -> tuple[str, float, str, str]:
     return "zero-gradient", 2.0, f"no gradient flows from {source} back to {target}", "Is this path complete?"
 
 
-def of_recurrence(group: Group) -> Iterator[Spoil]:
+def of_recurrence(group: Group, classes: list[list[Entry]]) -> Iterator[Spoil]:
     """The way back from one step of a loop to the state that the step before left."""
     if len(group) < 2 or group[0].kind == "carry":
         return
-    carried = [later for earlier, later in pairwise(group) if descends(later.parent, earlier.child, 30)]
+    carried = carried_over(group, classes)
     if not carried:
         return
     edge = carried[0]
@@ -181,6 +181,22 @@ def of_recurrence(group: Group) -> Iterator[Spoil]:
         finding = f"the gradient of {state} goes from one step to the one before without its factor"
         rule: Rule = lambda e, dy: unbroadcast(dy, e.parent.value.shape)  # noqa: E731
         yield Spoil("forget-gate-not-in-carry", 0.9, finding, "c' = f c + i g gives dc = dc' f.", rule_for(group, rule))
+
+
+def carried_over(group: Group, classes: list[list[Entry]]) -> Group:
+    """The edges of a loop that lead to a value of the step before."""
+    children = next((c for c in classes if group[0].child in c), [])
+    if len(children) == len(group):  # the first step has another state to start from
+        starts = _kind(group[0].parent) != _kind(group[1].parent)
+        carried: Group = group[1:] if starts else []
+    else:
+        carried = group if len(children) == len(group) + 1 else []
+    pairs = zip(carried[1:], carried, strict=False)
+    return carried if all(descends(later.parent, earlier.child, 30) for later, earlier in pairs) else []
+
+
+def _kind(entry: Entry) -> tuple:
+    return entry.op, entry.place, entry.label
 
 
 def descends(entry: Entry, ancestor: Entry, depth: int) -> bool:
@@ -471,7 +487,7 @@ def other_values(group: Group, classes: list[list[Entry]]) -> Iterator[Spoil]:
     for kind in near:
         if kind[0].value.shape != right.shape or tried > OTHERS:
             continue
-        for shift in (0, 1, -1) if len(kind) > 1 else (0,):
+        for shift in (0, 1, -1) if len(kind) > 1 and kind[0] is own[0] else (0,):
             values = _aligned(group, kind, shift)
             if values is None or (kind[0] is own[0] and shift == 0):
                 continue
@@ -757,25 +773,39 @@ def of_all_like(tape: Tape) -> Iterator[Spoil]:
 
 
 def of_all_masks(edges: Sequence[Edge]) -> Iterator[Spoil]:
-    """Masks within a network: at each step the new state or the old."""
-    chosen = [e for e in edges if e.kind == "choice" and is_binary(np.asarray(e.parts["factor"]))]
-    new, old = [e for e in chosen if e.slot == 0], [e for e in chosen if e.slot == 1]
-    if not new:
-        return
+    """Masks at several places: those within, and those through which the output leaves."""
+    masks = [e for e in edges if e.kind in ("choice", "factor") and is_binary(np.asarray(e.parts["factor"]))]
+    kept = [e for e in masks if e.kind == "choice" and e.slot == 1]
+    shown = [e for e in masks if not (e.kind == "choice" and e.slot == 1)]
+    inside = [e for e in shown if not leads_out(e.child)]
+    outside = [e for e in shown if leads_out(e.child)]
     whole: Rule = lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)  # noqa: E731
     inverted: Rule = lambda e, dy: unbroadcast(dy * (1 - e.parts["factor"]), e.parent.value.shape)  # noqa: E731
     hint = "h' = h at padding gives dh = dh': is the mask applied at each step of the way back?"
-    inside = [e for e in new if e.child.label == "state"]
-    inside_old = [e for e in old if e.child.label == "state"]
     if inside:
         within = "gradient passes padding steps as if they were real"
-        for rules in (rule_for(inside, whole) | rule_for(inside_old, None), rule_for(inside, whole)):
-            yield Spoil("mask-only-in-loss", 0.9, within, hint, rules)
-        passed = "no gradient passes padding steps"
-        yield Spoil("mask-not-applied", 1.5, "the state's own path over padding is missing", passed, rule_for(inside_old, None))  # fmt: skip
-        yield Spoil("mask-inverted", 0.9, "the mask of the steps is inverted", hint, rule_for(inside + inside_old, inverted))  # fmt: skip
-    yield Spoil("mask-not-applied", 0.9, "no mask is applied on the way back", hint, rule_for(new, whole) | rule_for(old, None))  # fmt: skip
-    yield Spoil("mask-inverted", 0.9, "all masks are inverted on the way back", hint, rule_for(new + old, inverted))
+        cost = 0.9 if outside else 1.2
+        for old in (rule_for(kept, None), {}):
+            yield Spoil("mask-only-in-loss", cost, within, hint, rule_for(inside, whole) | old)
+        yield Spoil("mask-inverted", 1.0, "the mask of the steps is inverted", hint, rule_for(inside + kept, inverted))
+    if kept:
+        finding = "the way over padding, from the state after to that before, is missing"
+        yield Spoil("mask-not-applied", 1.5, finding, hint, rule_for(kept, None))
+    if outside:
+        finding = "gradient comes in at padding"
+        yield Spoil("mask-not-applied", 1.0, finding, "The output is zero there.", rule_for(outside, whole))
+    if shown:
+        finding = "no mask is applied on the way back"
+        for old in (rule_for(kept, None), {}):
+            yield Spoil("mask-not-applied", 1.0, finding, hint, rule_for(shown, whole) | old)
+        finding = "all masks are inverted on the way back"
+        yield Spoil("mask-inverted", 1.0, finding, hint, rule_for(shown + kept, inverted))
+
+
+def leads_out(entry: Entry) -> bool:
+    """Does a value go to the output alone?"""
+    moved = ("written", "overwritten", "stacked", "joined", "reshape", "transpose")
+    return all(user.kind in moved and leads_out(user.child) for user in entry.users)
 
 
 def of_arrivals(tape: Tape) -> Iterator[Spoil]:
