@@ -121,7 +121,8 @@ show(
 # A sentence becomes a list of *tokens*: here digits, elsewhere letters or words. A *vocabulary* gives each token a
 # number. Four more tokens have a meaning of their own: `<pad>`, the padding of lesson 2; `<unk>`, for a token that is
 # not in the list; `<s>`, the start, and `</s>`, the end of a sentence. This is how two pairs of different lengths
-# become a batch:
+# become a batch. As everywhere, time comes first: a source of $S$ tokens for $N$ sentences is an array $(S, N)$, a
+# target of $T$ tokens is $(T, N)$.
 
 # %%
 batch = make_batch([(("3", "1", "4"), ("4", "1", "3")), (("7", "2"), ("2", "7"))], *both, [0, 1])
@@ -164,9 +165,10 @@ print(f"guessing a row of 3 digits: {100 * 0.1**3:.1f} %")
 #
 # $$w_t = \mathrm{softmax}(score_t), \qquad c_t = \sum_s w_{ts}\, m_s. \tag{attend 6}$$
 #
-# Here $score_{ts}$ says how well memory $s$ suits the decoder at step $t$; next section. The softmax makes weights of
-# the scores: all positive, and their sum is 1. The mean $c_t$ is called the *context*. It has the size of one memory,
-# however long the sentence is. In numbers, for one step and three memories of two numbers each:
+# Here $score_{ts}$ says how well memory $s$ suits the decoder at step $t$; section 3.4 tells where it comes from. The
+# softmax makes weights of the scores: all positive, and their sum is 1. The mean $c_t$ is called the *context*. It
+# has the size of one memory, however long the sentence is. In numbers, for one step and three memories of two numbers
+# each:
 
 # %%
 memory = np.array([[1.0, 0.0], [0.0, 1.0], [1.0, 1.0]])
@@ -426,10 +428,10 @@ exercise.check(masked_softmax)
 #
 # ### Attention without its mask
 #
-# The most common mistake of all, and no gradient check can find it: the forward pass is wrong, and the backward pass
-# is its true derivative. **Predict:** take the trained models for digits and drop the mask from their attention,
-# nothing else. Test them on all 1000 rows in one batch, padded to 12 digits. Who suffers: dot, general, or additive?
-# Short rows, or long ones?
+# A common mistake, and one that no gradient check can find: the forward pass is wrong, and the backward pass is its
+# true derivative. **Predict:** take the trained models for digits and drop the mask from their attention, nothing
+# else. Test them on all 1000 rows in one batch, padded to 12 digits. Who suffers: dot, general, or additive? Short
+# rows, or long ones?
 
 
 # %%
@@ -473,11 +475,11 @@ show(
 )
 
 # %% [markdown]
-# With dot and general next to nothing happens. That is what makes the mistake so common: in this library the memories
-# at padding are zeros, a zero scores 0, and a well trained model gives the right place far more. Additive attention
-# is another matter. A key of zeros scores $v \cdot \tanh(q_t)$, which may be anything. Figure 3 shows who suffers:
-# the short rows, which have the most padding. Read alone, the same rows are right. **The answer depends on what else
-# is in the batch**, and no test with sentences of equal length will ever show it.
+# With dot and general nothing happens, and so the mistake stays unseen. In this library the memories at padding are
+# zeros, a zero scores 0, and the places that matter score more. Additive attention is another matter. A key of zeros
+# scores $v \cdot \tanh(q_t)$, which may be anything. Figure 3 shows who suffers: the short rows, which have the most
+# padding. Read alone, the same rows are right. **The answer depends on what else is in the batch**, and no test with
+# sentences of equal length will ever show it.
 #
 # Does it help to train without the mask as well, so that the model can get used to it?
 
