@@ -28,14 +28,14 @@ RANGE = "range.json"
 """The file of a run with the extent of each channel of the code."""
 
 RECIPE: dict[str, Any] = {
-    "batch_size": 128,
-    "epochs": 30,
-    "lr": 4e-3,
+    "batch_size": 32,
+    "epochs": 40,
+    "lr": 6e-3,
     "schedule": "cosine",
-    "warmup": 20,
+    "warmup": 100,
     "clip": None,
 }
-LARGE: dict[str, Any] = {"epochs": 6}
+LARGE: dict[str, Any] = {"batch_size": 64, "epochs": 6, "lr": 8e-3}
 
 
 class Compression(AutoencodingTask):

@@ -34,7 +34,8 @@ RECIPE: dict[str, Any] = {
     "clip": None,
 }
 
-LARGE: dict[str, Any] = {"epochs": 6}
+LARGE: dict[str, Any] = {"epochs": 6, "batch_size": 64, "lr": 6e-3, "warmup": 100}
+UNET: dict[str, Any] = {"batch_size": 128, "lr": 4e-3}
 
 Filter = Callable[[np.ndarray], np.ndarray]
 
@@ -59,8 +60,9 @@ class Denoising(PictureTask):
     settings_type: ClassVar[type[PictureSettings]] = DenoisingSettings
 
     def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Fewer epochs for more pictures."""
-        return RECIPE | (LARGE if changes.get("data") else {})
+        """Fewer epochs for more pictures, in smaller batches."""
+        large = LARGE if changes.get("data") else {}
+        return RECIPE | large | (UNET if changes.get("net") == "unet" else {})
 
     def check(self, settings: Any) -> None:
         """Refuse a level that the noise does not have."""
