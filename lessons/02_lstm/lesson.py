@@ -486,7 +486,7 @@ print(inspect.getsource(F.gru_step))
 # %% [markdown]
 # ## 2.8 The answer to the prediction, measured
 #
-# All seven are trained alike: 600 batches of 64 fresh sequences, gradients clipped to 1. The rule for a step is
+# All seven are trained alike: 400 batches of 64 fresh sequences, gradients clipped to 1. The rule for a step is
 # *Adam*, which divides the step of each weight by the usual size of its gradient.
 
 # %%
@@ -507,7 +507,7 @@ for name, (cell, options) in candidates.items():
     for seed in (1, 2):
         model = Reader(cell, seed, **options)
         before[name] = gradient_by_time(model, *probe)
-        losses, _, accuracy = train(model, optim.Adam(model.buffer, lr=5e-3), 600, max_norm=1.0, seed=seed)
+        losses, _, accuracy = train(model, optim.Adam(model.buffer, lr=5e-3), 400, max_norm=1.0, seed=seed)
         shares.append(f"{100 * accuracy:5.1f}")
         after[name] = gradient_by_time(model, *probe)
     print(f"{name:22} {' / '.join(shares)} % right (two seeds)")
@@ -620,9 +620,9 @@ def keep_state(h_next, h, mask):
 exercise.check(keep_state)
 
 # %% [markdown]
-# With this one line added to the loop of exercise 2 the LSTM is complete. The library's `F.lstm` does the same in
-# less time: it multiplies all letters with $W_{ih}$ at once before the loop, and makes the weights' gradients at once
-# after it. Its gradients, with a ragged mask, against numeric ones:
+# With this one line added to the loop of exercise 2 the LSTM is complete. The library's `F.lstm` does the same with
+# fewer and larger products: it multiplies all letters with $W_{ih}$ at once before the loop, and makes the weights'
+# gradients at once after it. Its gradients, with a ragged mask, against numeric ones:
 
 # %%
 rng = np.random.default_rng(2)
@@ -635,9 +635,8 @@ print(check(F.lstm, *inputs, ragged))
 # %% [markdown]
 # ## 2.10 What goes wrong
 #
-# Four mistakes in one function, each a single line, and each a real one. The function is an LSTM step, and the
-# keyword says which line is spoilt. **Predict for each which of the gradients will be wrong, before you read the
-# report.**
+# Four mistakes in one function, each in a single line. The function is an LSTM step, and the keyword says which line
+# is spoilt. **Predict for each which of the gradients will be wrong, before you read the report.**
 
 
 # %%
@@ -674,7 +673,7 @@ for mistake in ("dc is not handed on", "no slope for g", "gates in another order
 
 
 # %%
-def train_spoilt(mistake, steps=400, length=20):
+def train_spoilt(mistake, steps=250, length=20):
     """Train with `spoilt_step`; the share of right answers."""
     rng = np.random.default_rng(1)
     model = Reader(nn.LSTM, 1, forget_bias=3)
@@ -713,9 +712,9 @@ for mistake in (
     print(f"{mistake or 'no mistake':30} {100 * train_spoilt(mistake):5.1f} % right")
 
 # %% [markdown]
-# Look again at the last table. Two of the four mistakes destroy the memory. **The other two cannot be seen at all**:
-# the task is easy enough to be learnt with a gradient that is wrong. On a harder one they would cost something, and
-# nobody would know what.
+# Look again at the last table. Two of the four mistakes do harm that one can see. **The other two cannot be seen at
+# all**: this task is easy enough to be learnt with a gradient that is wrong. Nothing in the table tells that
+# something is amiss. The check above does.
 #
 # ## 2.11 Five questions
 #
