@@ -1,0 +1,124 @@
+"""The site: lessons, reference, data sets and results as pages that ask the network for nothing."""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+from minis2s.data.files import datasets_dir
+from minis2s.errors import DataError, UserError
+from minis2s.lessons.files import languages, list_lessons
+from minis2s.lessons.notebook import PAGE, build
+
+REFERENCE = ("functional", "nn", "models", "optim", "decoding", "gradcheck", "data", "metrics", "lessons")
+LINK = re.compile(r"\]\((?!https?:|#)[^)]*\)")
+
+
+def build_site(out: Path) -> Path:
+    """Build the site in a folder; its first page.
+
+    Raises
+    ------
+    UserError
+        If this is not a checkout, if the extra `docs` is not installed, or if a page cannot be built.
+    """
+    root = Path(__file__).resolve().parent.parent.parent
+    if not (root / "docs" / "conf.py").is_file():
+        raise DataError("the pages of the site are missing: run this in a checkout, where the folder docs/ is")
+    try:
+        from sphinx.cmd.build import build_main
+    except ImportError:
+        raise UserError("the site needs Sphinx and more: pip install 'minis2s[docs]'") from None
+    with tempfile.TemporaryDirectory(prefix="minis2s-site-") as folder:
+        source = Path(folder)
+        gather(root, source)
+        kernels_path = os.environ.get("PYTHONPATH")
+        os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *([kernels_path] if kernels_path else [])])
+        try:
+            code = build_main(
+                ["-q", "-W", "--keep-going", "-b", "html", "-d", str(source / ".doctrees"), folder, str(out)]
+            )
+        finally:
+            os.environ.pop("PYTHONPATH")
+            if kernels_path is not None:
+                os.environ["PYTHONPATH"] = kernels_path
+    if code:
+        raise UserError("the site has faults: Sphinx named them above, by page and line")
+    return out / "index.html"
+
+
+def gather(root: Path, source: Path) -> None:
+    """Lay all pages out in a folder, as Sphinx wants them."""
+    shutil.copytree(root / "docs", source, dirs_exist_ok=True)
+    pages = source / "pages"
+    pages.mkdir()
+    for page in source.glob("*.md"):
+        if page.name != "index.md":
+            page.rename(pages / page.name)
+    _lessons(source / "lessons")
+    _datasets(source / "datasets")
+    _reference(source / "reference")
+    (source / "results.md").write_text(results(root / "README.md"), encoding="utf-8")
+
+
+def results(readme: Path) -> str:
+    """The section of the README with the results, as a page."""
+    text = readme.read_text(encoding="utf-8")
+    match = re.search(r"^## Results\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if match is None:
+        raise DataError(f"{readme} has no section '## Results'")
+    return _without_links(match[0].replace("## Results", "# Results", 1))
+
+
+def _lessons(folder: Path) -> None:
+    folder.mkdir()
+    for lesson in list_lessons():
+        for language in languages(lesson):
+            name = f"{lesson.name}_{language}" if language else lesson.name
+            (folder / f"{name}.ipynb").write_text(build(lesson, language, PAGE), encoding="utf-8")
+
+
+def _datasets(folder: Path) -> None:
+    """The cards, and a page that lists them."""
+    folder.mkdir()
+    names = []
+    for card in sorted(datasets_dir().glob("*/card.md")):
+        names.append(card.parent.name)
+        (folder / f"{names[-1]}.md").write_text(_without_links(card.read_text(encoding="utf-8")), encoding="utf-8")
+    (folder / "index.md").write_text(_contents("Data sets", names), encoding="utf-8")
+
+
+def _reference(folder: Path) -> None:
+    """A page for each part of the library, with a section for each of its files."""
+    import minis2s
+
+    folder.mkdir()
+    for part in REFERENCE:
+        module = f"minis2s.{part}"
+        lines = [f"# {part}", "", "```{eval-rst}", f".. automodule:: {module}", "```", ""]
+        for name in _files(Path(minis2s.__file__).parent / part):
+            lines += [f"## {name}", "", "```{eval-rst}", f".. automodule:: {module}.{name}", "   :members:", "```", ""]
+        if len(lines) == 6:
+            lines[4:4] = ["   :members:"]
+        (folder / f"{part}.md").write_text("\n".join(lines), encoding="utf-8")
+    (folder / "index.md").write_text(_contents("Reference", list(REFERENCE)), encoding="utf-8")
+
+
+def _files(package: Path) -> list[str]:
+    """The modules of a package; none if it is a module itself."""
+    return [
+        found.name for found in pkgutil.iter_modules([str(package)]) if not found.ispkg and found.name != "commands"
+    ]
+
+
+def _contents(title: str, names: list[str]) -> str:
+    return "\n".join([f"# {title}", "", "```{toctree}", ":maxdepth: 1", "", *names, "```", ""])
+
+
+def _without_links(text: str) -> str:
+    """Links to files of the checkout lead nowhere on the site: their words stay."""
+    return re.sub(r"\[([^]]*)" + LINK.pattern, r"\1", text)
