@@ -2,11 +2,9 @@
 """Recurrent cells and sequences, as students write them: each with one mistake in its backward pass."""
 
 import numpy as np
+
 from mutants import mutant
-
-
-def sigmoid(a):
-    return 1 / (1 + np.exp(-a))
+from mutants.shared import gate_by_gate_inputs, rnn_inputs, sigmoid
 
 
 def rnn_step_inputs(rng):
@@ -14,20 +12,9 @@ def rnn_step_inputs(rng):
     return tuple(rng.standard_normal(s) for s in [(N, D), (N, H), (D, H), (H, H), (H,)])
 
 
-def rnn_inputs(rng):
-    N, T, D, H = 2, 4, 3, 5
-    return tuple(rng.standard_normal(s) for s in [(N, T, D), (N, H), (D, H), (H, H), (H,)])
-
-
 def lstm_inputs(rng):
     N, T, D, H = 2, 4, 3, 5
     return tuple(0.8 * rng.standard_normal(s) for s in [(N, T, D), (N, H), (D, 4 * H), (H, 4 * H), (4 * H,)])
-
-
-def gate_by_gate_inputs(rng):
-    N, D, H = 3, 4, 3
-    states = [rng.standard_normal(s) for s in [(N, D), (N, H), (N, H)]]
-    return (*states, *(rng.standard_normal((D, H)) for _ in "figo"), *(rng.standard_normal((H, H)) for _ in "figo"))
 
 
 # ------------------------------------------------------------------------------------------------------ Elman networks
@@ -84,66 +71,6 @@ def rnn_no_flow(x, h0, Wx, Wh, b):
     return out, backward
 
 
-@mutant("rnn_overwrites_weights", cause="one-step-only", inputs=rnn_inputs, wrong=("dWx", "dWh", "db"))
-def rnn_overwrites_weights(x, h0, Wx, Wh, b):
-    N, T, D = x.shape
-    states = np.zeros((N, T + 1, h0.shape[1]))
-    states[:, 0] = h0
-    for t in range(T):
-        states[:, t + 1] = np.tanh(x[:, t].dot(Wx) + states[:, t].dot(Wh) + b)
-
-    def step_backward(dnext_h, t):
-        dscore = dnext_h * (1 - states[:, t + 1] ** 2)
-        return dscore @ Wx.T, dscore @ Wh.T, x[:, t].T @ dscore, states[:, t].T @ dscore, dscore.sum(axis=0)
-
-    def backward(dh):
-        dx = np.zeros_like(x)
-        dprev = np.zeros_like(h0)
-        # missing: dWx, dWh, db = np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
-        for t in reversed(range(T)):
-            dx[:, t], dprev, dWx_t, dWh_t, db_t = step_backward(dh[:, t] + dprev, t)
-            # right: dWx, dWh, db = dWx + dWx_t, dWh + dWh_t, db + db_t
-            dWx, dWh, db = dWx_t, dWh_t, db_t
-        return dx, dprev, dWx, dWh, db
-
-    return states[:, 1:].copy(), backward
-
-
-@mutant(
-    "rnn_tanh_twice",
-    cause="activation-derivative-doubled",
-    like="rnn",
-    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)
-def rnn_tanh_twice(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
-    T = len(x)
-    h = [h0]
-    for t in range(T):
-        h.append(np.tanh(x[t] @ weight_ih.T + bias_ih + h[-1] @ weight_hh.T + bias_hh))
-
-    def dtanh(y):
-        return 1 - y**2
-
-    def through_cell(dh, t):
-        return dh * dtanh(h[t + 1])
-
-    def backward(dy, dh_n):
-        grads = [np.zeros_like(w) for w in (x, weight_ih, weight_hh, bias_ih)]
-        dh = dh_n
-        for t in range(T)[::-1]:
-            dz = through_cell(dy[t] + dh, t)
-            dz = dz * dtanh(h[t + 1])  # right: dz = dz * 1
-            grads[0][t] = dz @ weight_ih
-            grads[1] += dz.T @ x[t]
-            grads[2] += dz.T @ h[t]
-            grads[3] += dz.sum(axis=0)
-            dh = dz @ weight_hh
-        dx, dW, dU, db = grads
-        return dx, dh, dW, dU, db, db.copy(), None
-
-    return (np.array(h[1:]), h[-1].copy()), backward
-
-
 @mutant(
     "rnn_forgets_the_mask",
     cause="mask-not-applied",
@@ -176,48 +103,6 @@ def rnn_forgets_the_mask(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
         return dx, carry, dW, dU, db, 1 * db, None
 
     return (y, states[-1].copy()), backward
-
-
-def both_ways_inputs(rng):
-    T, N, D, H = 4, 2, 3, 3
-    shapes = [(T, N, D), (H, D), (H, H), (H, D), (H, H)]
-    return tuple(rng.standard_normal(s) for s in shapes)
-
-
-@mutant("bidirectional_forward_only", cause="branch-missing", inputs=both_ways_inputs, wrong=("dx",))
-def bidirectional_forward_only(x, W_right, U_right, W_left, U_left):
-    """Two Elman networks, left to right and right to left, side by side."""
-    T, N, _ = x.shape
-    H = len(U_right)
-
-    def run(order, W, U):
-        h, kept = np.zeros((N, H)), {}
-        for t in order:
-            before = h
-            h = np.tanh(x[t] @ W.T + h @ U.T)
-            kept[t] = (before, h)
-        return kept
-
-    def run_backward(order, kept, W, U, dh_all):
-        dx, dW, dU, dh = np.zeros_like(x), 0, 0, 0
-        for t in reversed(order):
-            before, h = kept[t]
-            da = (dh_all[t] + dh) * (1 - h * h)
-            dx[t], dh = da @ W, da @ U
-            dW, dU = dW + da.T @ x[t], dU + da.T @ before
-        return dx, dW, dU
-
-    there, back = list(range(T)), list(range(T))[::-1]
-    kept_r, kept_l = run(there, W_right, U_right), run(back, W_left, U_left)
-    out = np.stack([np.hstack([kept_r[t][1], kept_l[t][1]]) for t in range(T)])
-
-    def backward(dout):
-        dx_r, dW_r, dU_r = run_backward(there, kept_r, W_right, U_right, dout[:, :, :H])
-        dx_l, dW_l, dU_l = run_backward(back, kept_l, W_left, U_left, dout[:, :, H:])
-        dx = dx_r  # right: dx = dx_r + dx_l
-        return dx, dW_r, dU_r, dW_l, dU_l
-
-    return out, backward
 
 
 class TimeRNN:
@@ -259,30 +144,6 @@ def time_rnn_never_cleared(xs, h, Wx, Wh, b):
 
 
 # --------------------------------------------------------------------------------------------- long short-term memory
-
-
-@mutant("lstm_cell_full_memory", cause="forget-gate-not-in-carry", like="lstm_step", wrong=("dc",))
-def lstm_cell_full_memory(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
-    H = h.shape[1]
-    a = np.dot(x, weight_ih.T) + np.dot(h, weight_hh.T) + bias_ih + bias_hh
-    i, f = sigmoid(a[:, :H]), sigmoid(a[:, H : 2 * H])
-    g, o = np.tanh(a[:, 2 * H : 3 * H]), sigmoid(a[:, 3 * H :])
-    cell = f * c + i * g
-    hidden = o * np.tanh(cell)
-
-    def backward(dhidden, dcell):
-        t = np.tanh(cell)
-        dcell = dcell + dhidden * o * (1 - t * t)
-        da = np.zeros_like(a)
-        da[:, :H] = dcell * g * i * (1 - i)
-        da[:, H : 2 * H] = dcell * c * f * (1 - f)
-        da[:, 2 * H : 3 * H] = dcell * i * (1 - g * g)
-        da[:, 3 * H :] = dhidden * t * o * (1 - o)
-        dc_prev = dcell  # right: dc_prev = dcell * f
-        db = da.sum(axis=0)
-        return da @ weight_ih, da @ weight_hh, dc_prev, da.T @ x, da.T @ h, db, db.copy()
-
-    return (hidden, cell), backward
 
 
 @mutant("lstm_drops_next_c", cause="missing-dc-carry", inputs=lstm_inputs, wrong=("dx", "dh0", "dWx", "dWh", "db"))
@@ -327,60 +188,6 @@ def lstm_drops_next_c(x, h0, Wx, Wh, b):
 
 
 @mutant(
-    "lstm_step_c_only",
-    cause="branch-missing",
-    like="lstm_step",
-    wrong=("dx", "dh", "dc", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)
-def lstm_step_c_only(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
-    z = np.einsum("nd,kd->nk", x, weight_ih) + np.einsum("nh,kh->nk", h, weight_hh) + (bias_ih + bias_hh)
-    zi, zf, zg, zo = np.array_split(z, 4, axis=1)
-    i, f, g, o = sigmoid(zi), sigmoid(zf), np.tanh(zg), sigmoid(zo)
-    c2 = i * g + f * c
-    h2 = o * np.tanh(c2)
-
-    def backward(dh2, dc2):
-        dtotal = dc2  # right: dtotal = dc2 + dh2 * o / np.cosh(c2) ** 2
-        dzi = dtotal * g * i * (1 - i)
-        dzf = dtotal * c * f * (1 - f)
-        dzg = dtotal * i * (1 - g**2)
-        dzo = dh2 * np.tanh(c2) * o * (1 - o)
-        dz = np.concatenate((dzi, dzf, dzg, dzo), axis=1)
-        dW = np.einsum("nk,nd->kd", dz, x)
-        dU = np.einsum("nk,nh->kh", dz, h)
-        db = np.einsum("nk->k", dz)
-        return dz @ weight_ih, dz @ weight_hh, dtotal * f, dW, dU, db, db.copy()
-
-    return (h2, c2), backward
-
-
-@mutant(
-    "lstm_step_other_order",
-    cause="permuted-gates",
-    like="lstm_step",
-    wrong=("dx", "dh", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)
-def lstm_step_other_order(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
-    """The gates are split as i f g o; the gradients were taken from notes with the order i f o g."""
-    i, f, g, o = np.split(x @ weight_ih.T + h @ weight_hh.T + bias_ih + bias_hh, 4, axis=1)
-    i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-    cn = f * c + i * g
-    tc = np.tanh(cn)
-
-    def backward(dhn, dcn):
-        dcn = dcn + dhn * o * (1 - tc**2)
-        dai = dcn * g * i * (1 - i)
-        daf = dcn * c * f * (1 - f)
-        dao = dhn * tc * o * (1 - o)
-        dag = dcn * i * (1 - g**2)
-        dA = np.hstack([dai, daf, dao, dag])  # right: dA = np.hstack([dai, daf, dag, dao])
-        db = dA.sum(0)
-        return dA @ weight_ih, dA @ weight_hh, dcn * f, dA.T @ x, dA.T @ h, db, db.copy()
-
-    return (o * tc, cn), backward
-
-
-@mutant(
     "lstm_new_cell_in_forget_gate",
     cause="off-by-one",
     like="lstm",
@@ -418,36 +225,6 @@ def lstm_new_cell_in_forget_gate(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_
         return dx, dh, dc, dWx, dWh, db, db.copy(), None
 
     return (np.stack(hs[1:]), hs[-1].copy(), cs[-1].copy()), backward
-
-
-@mutant(
-    "lstm_gates_apart_mixed_up",
-    cause="wrong-gate",
-    inputs=gate_by_gate_inputs,
-    wrong=("dx", "dh", "dWi", "dUi"),
-)
-def lstm_gates_apart_mixed_up(x, h, c, Wf, Wi, Wg, Wo, Uf, Ui, Ug, Uo):
-    """Each gate has its own matrices."""
-    f = sigmoid(x @ Wf + h @ Uf)
-    i = sigmoid(x @ Wi + h @ Ui)
-    g = np.tanh(x @ Wg + h @ Ug)
-    o = sigmoid(x @ Wo + h @ Uo)
-    c_next = f * c + i * g
-    tanh_c = np.tanh(c_next)
-
-    def backward(dh_next, dc_next):
-        ds = o * dh_next * (1 - tanh_c**2) + dc_next
-        df = ds * c * f * (1 - f)
-        di = ds * o * i * (1 - i)  # right: di = ds * g * i * (1 - i)
-        dg = ds * i * (1 - g**2)
-        do = dh_next * tanh_c * o * (1 - o)
-        dx = df @ Wf.T + di @ Wi.T + dg @ Wg.T + do @ Wo.T
-        dh = df @ Uf.T + di @ Ui.T + dg @ Ug.T + do @ Uo.T
-        dWs = [x.T @ d for d in (df, di, dg, do)]
-        dUs = [h.T @ d for d in (df, di, dg, do)]
-        return (dx, dh, ds * f, *dWs, *dUs)
-
-    return (o * tanh_c, c_next), backward
 
 
 @mutant(
@@ -562,90 +339,6 @@ def gru_step_reset_gate_forgotten(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
         return dx, dh, dW, dU, db, dc
 
     return (1 - z) * n + z * h, backward
-
-
-@mutant("gru_step_no_shortcut", cause="branch-missing", like="gru_step", wrong=("dh",))
-def gru_step_no_shortcut(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
-    H = h.shape[1]
-    a, u = x @ weight_ih.T + bias_ih, h @ weight_hh.T + bias_hh
-    rz = sigmoid(a[:, : 2 * H] + u[:, : 2 * H])
-    r, z = rz[:, :H], rz[:, H:]
-    cand = np.tanh(a[:, 2 * H :] + r * u[:, 2 * H :])
-    out = cand + z * (h - cand)
-
-    def backward(dout):
-        dz = dout * (h - cand) * z * (1 - z)
-        dcand = (dout - dout * z) * (1 - cand * cand)
-        dr = dcand * u[:, 2 * H :] * r * (1 - r)
-        da = np.hstack((dr, dz, dcand))
-        du = np.hstack((dr, dz, dcand * r))
-        dh = du @ weight_hh  # right: dh = du @ weight_hh + dout * z
-        return da @ weight_ih, dh, da.T @ x, du.T @ h, da.sum(axis=0), du.sum(axis=0)
-
-    return out, backward
-
-
-@mutant(
-    "gru_step_update_gate_upside_down",
-    cause="wrong-sign",
-    like="gru_step",
-    wrong=("dx", "dh", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)
-def gru_step_update_gate_upside_down(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
-    """Other notes write h' = z n + (1 - z) h."""
-    gi, gh = x @ weight_ih.T + bias_ih, h @ weight_hh.T + bias_hh
-    (i_r, i_z, i_n), (h_r, h_z, h_n) = np.split(gi, 3, axis=1), np.split(gh, 3, axis=1)
-    r, z = sigmoid(i_r + h_r), sigmoid(i_z + h_z)
-    n = np.tanh(i_n + r * h_n)
-
-    def backward(dy):
-        dn = dy * (1 - z) * (1 - n**2)
-        dz = dy * (n - h) * z * (1 - z)  # right: dz = dy * (h - n) * z * (1 - z)
-        dr = dn * h_n * r * (1 - r)
-        dgi, dgh = np.concatenate([dr, dz, dn], 1), np.concatenate([dr, dz, dn * r], 1)
-        return dgi @ weight_ih, dgh @ weight_hh + dy * z, dgi.T @ x, dgh.T @ h, dgi.sum(0), dgh.sum(0)
-
-    return (1 - z) * n + z * h, backward
-
-
-@mutant(
-    "gru_update_gate_before_sigmoid",
-    cause="derivative-at-preactivation",
-    like="gru",
-    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)
-def gru_update_gate_before_sigmoid(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
-    T, N, D = x.shape
-    H = h0.shape[1]
-    kept, hs = [], [h0]
-    for t in range(T):
-        gi, gh = x[t] @ weight_ih.T + bias_ih, hs[-1] @ weight_hh.T + bias_hh
-        ar, az = gi[:, :H] + gh[:, :H], gi[:, H : 2 * H] + gh[:, H : 2 * H]
-        r = sigmoid(ar)
-        n = np.tanh(gi[:, 2 * H :] + r * gh[:, 2 * H :])
-        kept.append((r, az, n, gh[:, 2 * H :]))
-        hs.append((1 - sigmoid(az)) * n + sigmoid(az) * hs[-1])
-
-    def backward(dy, dh):
-        dx, dW, dU = np.zeros_like(x), np.zeros_like(weight_ih), np.zeros_like(weight_hh)
-        db, dc = np.zeros_like(bias_ih), np.zeros_like(bias_hh)
-        for t in reversed(range(T)):
-            r, az, n, un = kept[t]
-            z = sigmoid(az)
-            dh = dh + dy[t]
-            dn = dh * (1 - z) * (1 - n**2)
-            daz = dh * (hs[t] - n) * az * (1 - az)  # right: daz = dh * (hs[t] - n) * z * (1 - z)
-            dar = dn * un * r * (1 - r)
-            dgi, dgh = np.hstack([dar, daz, dn]), np.hstack([dar, daz, dn * r])
-            dx[t] = dgi @ weight_ih
-            dW += dgi.T @ x[t]
-            dU += dgh.T @ hs[t]
-            db += dgi.sum(axis=0)
-            dc += dgh.sum(axis=0)
-            dh = dh * z + dgh @ weight_hh
-        return dx, dh, dW, dU, db, dc, None
-
-    return (np.stack(hs[1:]), hs[-1].copy()), backward
 
 
 @mutant("gru_weights_meet_the_new_state", cause="off-by-one", like="gru", wrong=("dweight_hh",))

@@ -6,10 +6,10 @@ from math import sqrt
 import jax
 import numpy as np
 from jax import numpy as jnp
-from mutants.otherwise import Register
-from mutants.otherwise.shapes import D, H, N, S, T, arrays, attention, classes, convolution, masked_classes, unmasked
 
 from minis2s import functional as F
+from mutants.otherwise import Register
+from mutants.otherwise.shapes import D, H, N, S, T, arrays, attention, classes, convolution, masked_classes, unmasked
 
 
 def adapted(function):

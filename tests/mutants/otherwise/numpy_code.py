@@ -3,6 +3,9 @@
 import math
 
 import numpy as np
+
+from minis2s import functional as F
+from minis2s.nn import Linear, Module, Parameter
 from mutants.otherwise import Register
 from mutants.otherwise.shapes import (
     SOURCE_MASK,
@@ -24,9 +27,6 @@ from mutants.otherwise.shapes import (
     tokens,
     transposed_convolution,
 )
-
-from minis2s import functional as F
-from minis2s.nn import Linear, Module, Parameter
 
 rewritten = Register()
 

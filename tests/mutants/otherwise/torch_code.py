@@ -2,6 +2,9 @@
 
 import numpy as np
 import torch
+from torch.nn import functional as TF
+
+from minis2s import functional as F
 from mutants.otherwise import Register
 from mutants.otherwise.shapes import (
     D,
@@ -20,9 +23,6 @@ from mutants.otherwise.shapes import (
     transposed_convolution,
     unmasked,
 )
-from torch.nn import functional as TF
-
-from minis2s import functional as F
 
 
 def adapted(function):

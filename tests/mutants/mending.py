@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-MODULES = ("attention", "images", "latent", "layers", "losses", "modules", "recurrent")
+from mutants import FAMILIES, make
 
 
 def mended_source(text):
@@ -26,18 +26,19 @@ def mended_source(text):
 
 
 def mended():
-    """name -> (function, pair or module of each mutant without its mistake, what it was registered with)."""
+    """All mutants without their mistakes, by name."""
     found = {}
 
     def collect(name, **options):
         def register(function):
-            found[name] = function, options
+            found[name] = make(name, function, **options)
             return function
 
         return register
 
-    for module in MODULES:
-        path = Path(__file__).with_name(f"{module}.py")
-        source = mended_source(path.read_text(encoding="utf-8")).replace("from mutants import mutant\n", "\n")
-        exec(compile(source, f"{module} (mended)", "exec"), {"mutant": collect, "__name__": "mended"})
+    for folder in ("dev", "kept_aside"):
+        for family in FAMILIES:
+            path = Path(__file__).parent / folder / f"{family}.py"
+            source = mended_source(path.read_text(encoding="utf-8")).replace("from mutants import mutant\n", "\n")
+            exec(compile(source, f"{folder}/{family} (mended)", "exec"), {"mutant": collect, "__name__": "mended"})
     return found

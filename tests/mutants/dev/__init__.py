@@ -1,0 +1,1 @@
+"""The mutants that the diagnosis is developed on."""

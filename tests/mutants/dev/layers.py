@@ -1,0 +1,322 @@
+# ruff: noqa: RUF059 (students unpack every shape)
+"""Linear maps, tables, activations, dropout and norms, as students write them: each with one mistake."""
+
+import numpy as np
+
+from mutants import mutant
+from mutants.shared import dropout_inputs, norm_inputs
+
+
+def affine_inputs(rng):
+    return rng.standard_normal((4, 2, 3)), rng.standard_normal((6, 5)), rng.standard_normal(5)
+
+
+# ---------------------------------------------------------------------------------------------------------- linear maps
+
+
+def affine_forward(x, w, b):
+    out = x.reshape(x.shape[0], -1).dot(w) + b
+    return out, (x, w, b)
+
+
+def affine_backward(dout, cache):
+    x, w, b = cache
+    dx = dout.dot(w.T).reshape(x.shape)
+    dw = x.reshape(x.shape[0], -1).T.dot(dout)
+    db = np.mean(dout, axis=0)  # right: db = np.sum(dout, axis=0)
+    return dx, dw, db
+
+
+mutant("affine_pair_mean_bias", cause="wrong-count", inputs=affine_inputs, wrong=("db",))(
+    (affine_forward, affine_backward)
+)
+
+
+@mutant(
+    "row_bias_not_summed",
+    cause="broadcast-not-summed",
+    also=("gradient-shape",),
+    inputs=lambda rng: (rng.standard_normal((4, 3)), rng.standard_normal((1, 3))),
+)
+def row_bias_not_summed(x, shift):
+    out = np.tanh(x + shift)
+
+    def backward(dout):
+        d = dout * (1 - out**2)
+        return d, d.copy()  # right: return d, d.sum(axis=0, keepdims=True)
+
+    return out, backward
+
+
+@mutant(
+    "channel_scale_summed_too_far",
+    cause="wrong-sum-axis",
+    inputs=lambda rng: (rng.standard_normal((4, 5, 4)), rng.standard_normal(4)),
+    wrong=("dgain",),
+)
+def channel_scale_summed_too_far(x, gain):
+    """A gain for every feature of (N, L, D), with as many sentences as features."""
+    y = x * gain
+
+    def backward(dy):
+        dgain = np.einsum("nld,nld->n", dy, x)  # right: dgain = np.einsum("nld,nld->d", dy, x)
+        return dy * gain, dgain
+
+    return y, backward
+
+
+@mutant("linear_first_layer_needs_none", cause="gradient-missing", like="linear", wrong=("dx",))
+def linear_first_layer_needs_none(x, weight, bias):
+    flat = x.reshape(-1, x.shape[-1])
+
+    def backward(dy):
+        rows = dy.reshape(len(flat), -1)
+        dx = None  # right: dx = (rows @ weight).reshape(x.shape)
+        return dx, rows.T @ flat, rows.sum(axis=0)
+
+    return (flat @ weight.T + bias).reshape(*x.shape[:-1], -1), backward
+
+
+# ---------------------------------------------------------------------------------------------------- nodes of a graph
+
+
+@mutant(
+    "product_node_not_crossed",
+    cause="swapped-gradients",
+    inputs=lambda rng: (rng.standard_normal((3, 4)), rng.standard_normal((3, 4))),
+    wrong=("da", "db"),
+)
+def product_node_not_crossed(a, b):
+    out = a * b
+
+    def backward(dout):
+        return dout * a, dout * b  # right: return dout * b, dout * a
+
+    return out, backward
+
+
+@mutant(
+    "sum_node_hands_on_the_same_array",
+    cause="view-returned",
+    inputs=lambda rng: (rng.standard_normal((3, 4)), rng.standard_normal((3, 4))),
+)
+def sum_node_hands_on_the_same_array(a, b):
+    def backward(dout):
+        return dout, dout  # right: return 1 * dout, 1 * dout
+
+    return a + b, backward
+
+
+@mutant(
+    "axes_moved_the_same_way_back",
+    cause="permuted-axes",
+    inputs=lambda rng: (rng.standard_normal((3, 3, 3)),),
+    wrong=("dx",),
+)
+def axes_moved_the_same_way_back(x):
+    """Bring (N, T, D) into the order (D, N, T), and weight the places of a sentence."""
+    weight = np.array([0.5, -1.0, 2.0])
+    y = x.transpose(2, 0, 1) * weight
+
+    def backward(dy):
+        # right: return (dy * weight).transpose(1, 2, 0).copy()
+        return (dy * weight).transpose(2, 0, 1).copy()
+
+    return y, backward
+
+
+@mutant(
+    "differences_last_entry_left", cause="one-entry", inputs=lambda rng: (rng.standard_normal((3, 6)),), wrong=("dx",)
+)
+def differences_last_entry_left(x):
+    """How much each value differs from the one before it; before the first stands zero."""
+    y = np.zeros_like(x)
+    for t in range(x.shape[1]):
+        y[:, t] = x[:, t] - (x[:, t - 1] if t > 0 else 0)
+
+    def backward(dy):
+        dx = np.zeros_like(x)
+        for t in range(x.shape[1] - 1):
+            dx[:, t] = dy[:, t] - dy[:, t + 1]
+        # missing: dx[:, -1] = dy[:, -1]
+        return dx
+
+    return y, backward
+
+
+# ---------------------------------------------------------------------------------------------------------- activations
+
+
+@mutant("sigmoid_of_the_input", cause="derivative-at-preactivation", like="sigmoid", wrong=("dx",))
+def sigmoid_of_the_input(x):
+    out = 1.0 / (1.0 + np.exp(-x))
+
+    def backward(dout):
+        return dout * x * (1.0 - x)  # right: return dout * out * (1.0 - out)
+
+    return out, backward
+
+
+def with_one_far_below_zero(rng):
+    x = 2 * rng.standard_normal((3, 4))
+    x[1, 2] = -800
+    return (x,)
+
+
+@mutant("sigmoid_derivative_by_the_exponential", cause="not-finite", inputs=with_one_far_below_zero, wrong=("dx",))
+def sigmoid_derivative_by_the_exponential(x):
+    out = 0.5 * (1 + np.tanh(0.5 * x))
+
+    def backward(dout):
+        with np.errstate(all="ignore"):
+            # right: return dout * out * (1 - out)
+            return dout * np.exp(-x) / (1 + np.exp(-x)) ** 2
+
+    return out, backward
+
+
+class Relu:
+    def forward(self, x):
+        self.mask = x <= 0
+        out = x.copy()
+        out[self.mask] = 0
+        return out
+
+    def backward(self, dout):
+        # missing: dout = dout.copy()
+        dout[self.mask] = 0
+        dx = dout
+        return dx
+
+
+@mutant("relu_writes_into_dout", cause="dy-changed", also=("view-returned",), like="relu")
+def relu_writes_into_dout(x):
+    node = Relu()
+    return node.forward(x), node.backward
+
+
+@mutant("gelu_forgets_the_product_rule", cause="branch-missing", like="gelu", wrong=("dx",))
+def gelu_forgets_the_product_rule(x):
+    k = np.sqrt(2 / np.pi)
+    cdf = 0.5 * (1 + np.tanh(k * (x + 0.044715 * x**3)))
+
+    def backward(dout):
+        # missing: dout = dout * (1 + x * 2 * (1 - cdf) * k * (1 + 3 * 0.044715 * x**2))
+        return dout * cdf
+
+    return x * cdf, backward
+
+
+# ------------------------------------------------------------------------------------------------ embedding and dropout
+
+
+@mutant(
+    "embedding_fancy_plus",
+    cause="repeated-ids-assigned",
+    like="embedding",
+    note="`a[ids] += b` adds once an id",
+    wrong=("dweight",),
+)
+def embedding_fancy_plus(ids, weight):
+    out = weight[ids]
+
+    def backward(dout):
+        dW = np.zeros_like(weight)
+        dW[ids] += dout  # right: np.add.at(dW, ids, dout)
+        return None, dW
+
+    return out, backward
+
+
+@mutant(
+    "embedding_padding_learns",
+    cause="padding-id-gradient",
+    inputs=lambda rng: (np.array([[3, 1, 0], [5, 3, 2], [1, 0, 0]]), rng.standard_normal((6, 4))),
+    wrong=("dtable",),
+)
+def embedding_padding_learns(ids, table):
+    """Padding, id 0, is looked up as zeros."""
+    batch, length = ids.shape
+    vectors = np.zeros((batch, length, table.shape[1]))
+    for n in range(batch):
+        for t in range(length):
+            if ids[n, t] != 0:
+                vectors[n, t] = table[ids[n, t]]
+
+    def backward(dvectors):
+        dtable = np.zeros_like(table)
+        for n in range(batch):
+            for t in range(length):
+                dtable[ids[n, t]] += dvectors[n, t]
+        # missing: dtable[0] = 0
+        return None, dtable
+
+    return vectors, backward
+
+
+@mutant("dropout_scaled_one_way", cause="dropout-scale-missing", inputs=dropout_inputs, wrong=("dx",))
+def dropout_scaled_one_way(x):
+    keep_prob = 0.6
+    mask = np.random.default_rng(0).random(x.shape) < keep_prob
+    out = x * mask / keep_prob
+
+    def backward(dout):
+        return dout * mask  # right: return dout * mask / keep_prob
+
+    return out, backward
+
+
+@mutant(
+    "dropout_draws_again", cause="dropout-new-mask", also=("second-call-differs",), inputs=dropout_inputs, wrong=("dx",)
+)
+def dropout_draws_again(x):
+    rng = np.random.default_rng(1)
+    p = 0.5
+
+    def draw():
+        return (rng.random(x.shape) >= p) / (1 - p)
+
+    keep = draw()
+
+    def backward(dout):
+        keep_again = draw()  # right: keep_again = keep
+        return dout * keep_again
+
+    return x * keep, backward
+
+
+# ---------------------------------------------------------------------------------------------------------------- norms
+
+
+@mutant("batchnorm_one_less_than_the_batch", cause="wrong-count", inputs=norm_inputs, wrong=("dx",))
+def batchnorm_one_less_than_the_batch(x, gamma, beta):
+    """The variance divides by N; its gradient was copied from notes that divide by N - 1."""
+    N = len(x)
+    mean, var = np.mean(x, axis=0), np.var(x, axis=0)
+    inv = (var + 1e-5) ** -0.5
+    norm = (x - mean) * inv
+
+    def backward(dy):
+        dnorm = dy * gamma
+        dvar = np.sum(dnorm * (x - mean), axis=0) * -0.5 * inv**3
+        dmean = -np.sum(dnorm * inv, axis=0)
+        # right: dx = dnorm * inv + dvar * 2 * (x - mean) / N + dmean / N
+        dx = dnorm * inv + dvar * 2 * (x - mean) / (N - 1) + dmean / N
+        return dx, np.sum(dy * norm, axis=0), np.sum(dy, axis=0)
+
+    return gamma * norm + beta, backward
+
+
+@mutant("layer_norm_centres_in_place", cause="input-changed", like="layer_norm")
+def layer_norm_centres_in_place(x, weight, bias):
+    # missing: x = x.copy()
+    x -= x.mean(axis=-1, keepdims=True)
+    s = np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5)
+    y = x / s
+
+    def backward(dy):
+        g = dy * weight
+        dx = (g - g.mean(axis=-1, keepdims=True) - y * np.mean(g * y, axis=-1, keepdims=True)) / s
+        return dx, (dy * y).sum(axis=(0, 1)), dy.sum(axis=(0, 1))
+
+    return weight * y + bias, backward
