@@ -823,8 +823,8 @@ with np.errstate(all="ignore"):
 #   general, which they call reverse mode.
 # - I. Goodfellow, Y. Bengio and A. Courville, *Deep Learning* (2016). Section 6.2.2.3 on softmax, 6.5 on
 #   back-propagation, 4.1 on overflow.
-# - Y. LeCun, L. Bottou, G. Orr and K.-R. Müller, *Efficient BackProp* (1998). Section 4.4: why tanh, and why inputs
-#   should be near zero.
+# - Y. LeCun, L. Bottou, G. Orr and K.-R. Müller, *Efficient BackProp* (1998). Section 4.3: why inputs should be near
+#   zero; section 4.4: why tanh.
 #
 # Next: lesson 2, where a network reads one word after the other, and the backward pass has to travel back through
 # time.

@@ -307,7 +307,7 @@ for name, scale in (("norm of dL/dh_t, before clipping", 1), ("norm of dL/dh_t, 
 
 # %% [markdown]
 # Clipping only stops the explosion. It cannot give back what has vanished. An Elman network remembers if its weights
-# happen to stretch just enough: it stands on a knife's edge. The next idea takes the edge away.
+# happen to stretch neither too little nor too much. The next idea does not leave it to luck.
 #
 # ## 2.5 A state that is added to: the LSTM
 #
@@ -776,6 +776,6 @@ for mistake in (
 # - K. Cho and others, *Learning phrase representations using RNN encoder-decoder for statistical machine
 #   translation*, EMNLP (2014). Section 2.3 has the GRU.
 # - R. Jozefowicz, W. Zaremba and I. Sutskever, *An empirical exploration of recurrent network architectures*, ICML
-#   (2015): among thousands of variants, the large forget bias is what an LSTM must not lack.
+#   (2015): of thousands of variants tried, few beat an LSTM whose forget bias starts at 1.
 #
 # Next: lesson 3, where one network reads a sentence and a second one writes another, and looks back while it writes.

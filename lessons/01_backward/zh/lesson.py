@@ -795,7 +795,7 @@ with np.errstate(all="ignore"):
 #   那里叫作 reverse mode。
 # - I. Goodfellow、Y. Bengio 和 A. Courville，*Deep Learning*（2016）。6.2.2.3 节讲 softmax，6.5 节讲反向传播，
 #   4.1 节讲溢出。
-# - Y. LeCun、L. Bottou、G. Orr 和 K.-R. Müller，*Efficient BackProp*（1998）。4.4 节：为什么用 tanh，
-#   为什么输入应该在零附近。
+# - Y. LeCun、L. Bottou、G. Orr 和 K.-R. Müller，*Efficient BackProp*（1998）。4.3 节：为什么输入应该在零附近；
+#   4.4 节：为什么用 tanh。
 #
 # 下一课：一个网络一个字一个字地读，而反向传播要穿过时间往回走。
