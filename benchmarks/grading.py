@@ -2,7 +2,7 @@
 
     python benchmarks/grading.py [LESSON ...]
 
-Thirty submissions of a lesson: right ones, those of the wrong answers on file in turn, a blank one, and an endless loop.
+Thirty submissions of a lesson: the right one, the answers on file in turn, a blank one, and an endless loop.
 """
 
 import json

@@ -94,13 +94,11 @@ def _datasets(folder: Path) -> None:
 
 def _reference(folder: Path) -> None:
     """A page for each part of the library, with a section for each of its files."""
-    import minis2s
-
     folder.mkdir()
     for part in REFERENCE:
         module = f"minis2s.{part}"
         lines = [f"# {part}", "", "```{eval-rst}", f".. automodule:: {module}", "```", ""]
-        for name in _files(Path(minis2s.__file__).parent / part):
+        for name in _files(Path(__file__).parent.parent / part):
             lines += [f"## {name}", "", "```{eval-rst}", f".. automodule:: {module}.{name}", "   :members:", "```", ""]
         if len(lines) == 6:
             lines[4:4] = ["   :members:"]
