@@ -9,6 +9,7 @@ from types import CodeType
 
 import numpy as np
 
+from minis2s import backend
 from minis2s.gradcheck.diagnosis.candidate import DROPPED, Candidate, residual, same
 from minis2s.gradcheck.diagnosis.evidence import Evidence
 from minis2s.gradcheck.diagnosis.forms import matched, reference
@@ -53,7 +54,8 @@ def own_record(evidence: Evidence) -> Tape | None:
     seen: dict[int, dict] = {}
     tape = _recorded(evidence, seen, ())
     if tape is None:
-        buffers = [s for s in seen.values() if not str(s.get("__name__")).startswith(("minis2s.", "numpy"))]
+        buffers = [s for s in seen.values() if not str(s.get("__name__")).startswith(("minis2s.gradcheck", "numpy"))]
+        buffers.append(vars(backend))  # where the library asks for its NumPy
         tape = _recorded(evidence, seen, buffers)
     return tape
 

@@ -130,7 +130,7 @@ class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
     def __init__(self, tape: Tape, entry: Entry) -> None:
         self.tape, self.entry = tape, entry
 
-    # ---------------------------------------------------------------------------------------- as an array
+    __class__ = property(lambda self: np.ndarray)  # code that asks for an array is content
 
     value = property(lambda self: self.entry.value)
     shape = property(lambda self: self.entry.value.shape)
@@ -269,7 +269,7 @@ def record(
     for y in outputs if isinstance(outputs, tuple) else (outputs,):
         if isinstance(y, Tracked):
             tape.outputs.append((y.entry, y.value))
-        elif isinstance(y, np.ndarray) and y.dtype == object:
+        elif np.asarray(y).dtype == object:
             raise Untraceable("an array of objects")
         else:
             tape.outputs.append(_by_value(tape, y))
@@ -308,7 +308,7 @@ def _recorded_buffers(tape: Tape, namespaces: Sequence[dict[str, Any]]) -> Itera
 
 def _by_value(tape: Tape, y: Any) -> tuple[Entry | None, Any]:
     """Find a plain array that was filled step by step among the values of the record, and stack these."""
-    if not isinstance(y, np.ndarray) or y.ndim < 1 or y.dtype.kind != "f" or not len(y):
+    if not isinstance(y, np.ndarray) or isinstance(y, Tracked) or y.ndim < 1 or y.dtype.kind != "f" or not len(y):
         return None, y
     steps = []
     for step in y:
