@@ -32,8 +32,11 @@ SURE = 10
 ALL_ENTRIES, SAMPLE = 600, 60
 """Arrays of up to so many entries are compared entirely, of larger ones so many entries and a direction."""
 
-MANY_PARAMETERS, SMALL_SAMPLE = 20_000, 6
+MANY_PARAMETERS, SMALL_SAMPLE = 20_000, 10
 """Of a model with so many parameters, so many entries of each array and a direction."""
+
+MEASURED_IF_WRONG = 4_000
+"""Arrays of up to so many entries are measured entirely where the sample is wrong, for the diagnosis."""
 
 CONFIRMED = 8
 """So many wrong entries are measured once more, with an error estimate. If all are confirmed, so are the others."""
@@ -171,7 +174,10 @@ class _Comparing:
         judged = self._judge(places, numeric, scale)
         if len(places) < size:
             judged.append(self._judge_direction(scale))
-        return self._conclude(places, numeric, judged, scale)
+        comparison = self._conclude(places, numeric, judged)
+        if comparison.gradient.verdict == WRONG and len(places) < size <= whole * MEASURED_IF_WRONG // ALL_ENTRIES:
+            return self.compare(size, size)
+        return comparison
 
     def _sample(self, count: int) -> np.ndarray:
         """The largest entries, and as many at random."""
@@ -207,9 +213,7 @@ class _Comparing:
         slope = self.probe.careful(self.line, TOLERANCE * scale / SURE, self.noise)
         return judge(float(np.sum(self.yours * self.direction)), slope, scale)
 
-    def _conclude(
-        self, places: np.ndarray, numeric: np.ndarray, judged: list[tuple[str, float]], scale: float
-    ) -> Comparison:
+    def _conclude(self, places: np.ndarray, numeric: np.ndarray, judged: list[tuple[str, float]]) -> Comparison:
         entries = judged[: len(places)]
         verdicts = {verdict for verdict, _ in judged}
         verdict = next((v for v in (WRONG, INCONCLUSIVE) if v in verdicts), RIGHT)
@@ -248,11 +252,11 @@ def judge(yours: float, slope: Slope, scale: float) -> tuple[str, float]:
     low, high = sorted((slope.left, slope.right))
     if not np.isfinite(yours):
         return WRONG, np.inf
+    if error <= TOLERANCE * scale or (slope.error <= ENOUGH * scale and error <= SURE * slope.error):
+        return RIGHT, error / scale
     if slope.kink:
         slack = ENOUGH * scale
         return (KINK, 0.0) if low - slack <= yours <= high + slack else (WRONG, error / scale)
-    if error <= TOLERANCE * scale or (slope.error <= ENOUGH * scale and error <= SURE * slope.error):
-        return RIGHT, error / scale
     return (WRONG if error > SURE * slope.error else INCONCLUSIVE), error / scale
 
 

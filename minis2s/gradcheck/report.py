@@ -12,6 +12,9 @@ RIGHT, WRONG, INCONCLUSIVE, BROKEN = "right", "wrong", "inconclusive", "contract
 WIDTH = 100
 """Columns of a terminal that a report may fill."""
 
+MOST_NAMES = 6
+"""More gradients that were sampled are counted, not named."""
+
 LISTED = 20
 """So many places of wrong entries go into `to_dict`; their number is told in any case."""
 
@@ -189,12 +192,22 @@ class Report:
     def _lines(self) -> list[str]:
         """A paragraph for each thing to be told, its name in front."""
         told = [("contract", str(problem)) for problem in self.problems]
-        told += [(g.name, self._tell(g)) for g in self.gradients if g.verdict != RIGHT or g.reason or g.share]
+        told += [(g.name, self._tell(g)) for g in self.gradients if g.verdict != RIGHT or g.reason]
+        told += self._sampled()
         named = {g.name for g in self.gradients}
         told += [(d.gradient, d.text) for d in self.diagnoses if d.gradient not in named]
         told += [("weak test", weakness.text) for weakness in self.weaknesses]
         width = min(max((len(name) for name, _ in told), default=0), WIDTH // 3)
         return [_hang(f"{name:{width}}", text) for name, text in told]
+
+    def _sampled(self) -> list[tuple[str, str]]:
+        """What share of the gradients was looked at, if not all."""
+        parts = [g for g in self.gradients if g.verdict == RIGHT and g.share and not g.reason]
+        if not parts:
+            return []
+        names = ", ".join(g.name for g in parts) if len(parts) <= MOST_NAMES else f"{len(parts)} gradients"
+        compared, size = sum(g.checked for g in parts), sum(g.size for g in parts)
+        return [("sample", f"{compared:,} of {size:,} entries of {names}, and a derivative along a direction of each.")]
 
     def _tell(self, gradient: Gradient) -> str:
         """What is wrong with one gradient, and why, or how much of it was looked at."""

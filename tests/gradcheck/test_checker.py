@@ -87,9 +87,17 @@ def test_large_arrays_are_sampled_and_a_direction_catches_what_the_sample_misses
         return x * x, backward
 
     report = check(square, x)
-    assert report.gradients[0].checked == checker.SAMPLE
-    assert "60 of 2000 entries" in str(report)
     assert report.verdict == "wrong"
+    right = check(lambda x: (x * x, lambda dy: 2 * x * dy), x)
+    assert right.passed
+    assert "60 of 2,000 entries of dx" in str(right)
+
+
+def test_a_large_gradient_that_is_wrong_is_measured_entirely():
+    x = RNG.standard_normal((40, 50))
+    row = check(lambda x: (x * x, lambda dy: 2 * x * dy * (1 + (np.arange(40) == 7)[:, None])), x).gradients[0]
+    assert row.checked == x.size
+    assert row.where.sum() == row.where[7].sum() == 50
 
 
 def test_scalars_and_empty_arrays():
@@ -133,6 +141,7 @@ def test_a_small_difference_of_large_outputs_is_measured_or_called_inconclusive(
 
 def test_steps_around_kinks_that_are_near():
     x = np.array([1e-2, -3e-3, 1e-4, -2e-5, 3e-6, -1.0, 2.0])
+    assert check(F.relu, 1e-7 * np.array([-2.0, -1.5, -1, -0.5, -0.1, 0.7, 1e7])).passed
     for function in (F.relu, F.leaky_relu, F.elu):
         report = check(function, x)
         assert report.passed, str(report)
