@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from minis2s.backend import keep_memory
+from minis2s.backend import prepare_process
 from minis2s.data import phrases
 from minis2s.data.batching import bucket_batches, collate
 from minis2s.data.tokenizers import WordTokenizer
@@ -90,7 +90,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--beam", type=int, default=0, help="also measure a beam of this width; 0: none")
     args = parser.parse_args()
-    keep_memory()  # as the command line does
+    prepare_process()  # as the command line does
     pairs = phrases.generate("fr")
     (sources, source_size), (targets, target_size) = (encode(list(texts)) for texts in zip(*pairs, strict=True))
     config = Seq2SeqConfig(source_size, target_size, embedding=args.embedding, hidden=args.hidden)

@@ -19,7 +19,7 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "10")  # as the command line do
 import torch
 from twin import TorchSeq2Seq
 
-from minis2s.backend import keep_memory
+from minis2s.backend import prepare_process
 from minis2s.data.batching import Batch
 from minis2s.optim import Adam, clip_global_norm
 from minis2s.tasks.sequence import make_schedule, start
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args()
-    keep_memory()  # as the command line does; PyTorch gains by it too
+    prepare_process()  # as the command line does; PyTorch gains by it too
     torch.set_num_threads(2)
     torch.manual_seed(args.seed)
     changes = {"data": str(args.data), "seed": args.seed, **dict(map(assignment, args.set))}

@@ -26,7 +26,7 @@ import numpy as np
 import torch
 from twin import TorchSeq2Seq
 
-from minis2s.backend import keep_memory
+from minis2s.backend import prepare_process
 from minis2s.models import Seq2Seq, Seq2SeqConfig
 from minis2s.optim import Adam, clip_global_norm
 
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--hidden", nargs="+", type=int, default=[128, 256, 512])
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    keep_memory()
+    prepare_process()
     print(f"length {args.length}, {args.rounds} rounds; milliseconds, medians")
     print(f"{'batch':>5} {'cell':5} {'V':>5} {'H':>4} {'minis2s':>9} {'PyTorch':>9} {'ratio':>6}")
     for size, cell, vocabulary, hidden in product(args.batches, args.cells, args.vocabularies, args.hidden):

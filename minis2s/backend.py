@@ -186,20 +186,6 @@ def scatter_add(ids: Array, rows: Array, count: int) -> Array:
     return out
 
 
-def keep_memory() -> None:
-    """Let the process keep the memory it frees, for the arrays that come next. For programs, at their start.
-
-    A training step makes and drops the same arrays every time. Handed back to the system and fetched again page by
-    page they cost up to a fifth of the step. Only glibc (Linux) hands back so eagerly; elsewhere nothing is done.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    trim_threshold, mmap_threshold = -1, -3  # malloc.h
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: 0)
-    mallopt(trim_threshold, 2**31 - 1)
-    mallopt(mmap_threshold, 2**30)
-
-
 def random_uniform(rng: np.random.Generator, shape: tuple[int, ...], like: Array) -> Array:
     """Numbers in [0, 1), float32, on the device of `like`, drawn from the host's stream `rng`.
 
@@ -237,7 +223,7 @@ PAYS = 1 << 12
 """Numbers in an array from which on a second thread is worth waking."""
 
 MATMUL_PAYS = 1 << 21
-"""Multiplications in a core's share of a stack of matrix products from which on it is worth waking the core."""
+"""Multiplications in a core's share of a matrix product, or of a stack of them, that make waking it worth while."""
 
 
 @cache
@@ -245,7 +231,13 @@ def _blas() -> Any:
     """The handle on NumPy's matrix library."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas")
+
+
+@cache
+def _blas_threads() -> int:
+    """How many threads it would use by itself, or was told to (OPENBLAS_NUM_THREADS), before we say anything."""
+    return max((library["num_threads"] for library in _blas().info()), default=1)
 
 
 @cache
@@ -291,7 +283,7 @@ def products_in_blocks(work: Callable[[slice], object], count: int, block: int, 
     if not isinstance(like, np.ndarray) or count <= block:
         work(slice(0, count))
         return
-    with _blas().limit(limits=1, user_api="blas"):
+    with _blas().limit(limits=1):
         in_blocks(work, count, block, like)
 
 
@@ -311,20 +303,23 @@ def _share(work: Callable[[int, int], object], count: int, shares: int) -> None:
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     """Product a @ b of two matrices, or of two stacks of as many matrices.
 
-    The matrix library shares a large product among the cores itself, but works through a stack one matrix after the
-    other. On the host a large stack is cut between its matrices, and each core makes its part alone.
+    The matrix library shares a large product among the cores, but works through a stack one matrix after the other.
+    On the host a large stack is cut between its matrices, and each core makes its part alone.
     """
     xp = get_xp(a)
-    shares = min(os.cpu_count() or 1, a.size * b.shape[-1] // MATMUL_PAYS) if xp is np and a.ndim == 3 else 1
+    shares = min(os.cpu_count() or 1, a.size * b.shape[-1] // MATMUL_PAYS) if xp is np else 1
     if shares < 2 or _helpers() is None:
         return xp.matmul(a, b, out=out)
+    if a.ndim == 2:
+        with _blas().limit(limits=_blas_threads()):
+            return np.matmul(a, b, out=out)
     if out is None:
         out = np.empty((*a.shape[:-1], b.shape[-1]), dtype=np.result_type(a, b))
 
     def part(first: int, last: int) -> None:
         np.matmul(a[first:last], b[first:last], out=out[first:last])
 
-    with _blas().limit(limits=1, user_api="blas"):
+    with _blas().limit(limits=1):
         _share(part, len(a), shares)
     return out
 
@@ -343,7 +338,7 @@ def side_by_side(first: Callable[[], T], second: Callable[[], T], like: Array) -
     pool = _helpers()
     if pool is None or not side_by_side_pays(like):
         return first(), second()
-    with _blas().limit(limits=1, user_api="blas"):
+    with _blas().limit(limits=1):
         other = pool.submit(second)
         token = _has_its_share.set(True)
         try:
@@ -351,3 +346,39 @@ def side_by_side(first: Callable[[], T], second: Callable[[], T], like: Array) -
         finally:
             _has_its_share.reset(token)
         return mine, other.result()
+
+
+# ----------------------------------------------------------------------------------------------- settings of a program
+
+
+def prepare_process() -> None:
+    """Make the whole process fit for training: memory that is freed is kept, other cores are woken for large work only.
+
+    For programs, at their start, and not for a library, which would change its user's process.
+    """
+    _keep_memory()
+    _wake_few_cores()
+
+
+def _keep_memory() -> None:
+    """Let the process keep the memory it frees, for the arrays that come next.
+
+    A training step makes and drops the same arrays every time. Handed back to the system and fetched again page by
+    page they cost up to a fifth of the step. Only glibc (Linux) hands back so eagerly; elsewhere nothing is done.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    trim_threshold, mmap_threshold = -1, -3  # malloc.h
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", lambda option, value: 0)
+    mallopt(trim_threshold, 2**31 - 1)
+    mallopt(mmap_threshold, 2**30)
+
+
+def _wake_few_cores() -> None:
+    """Let the matrix library wake other cores for large products only.
+
+    Its threads wait for each other in every product. While other programs keep a core busy, that makes a small one a
+    hundred times slower, and a training ten times.
+    """
+    if _blas_threads() > 1:
+        _blas().limit(limits=1)

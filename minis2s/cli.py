@@ -117,10 +117,10 @@ class Parser(argparse.ArgumentParser):
 
 def train(args: argparse.Namespace) -> int:
     """`minis2s train`."""
-    from minis2s.backend import keep_memory, use_device
+    from minis2s.backend import prepare_process, use_device
     from minis2s.tasks import load_task
 
-    keep_memory()
+    prepare_process()
     task = load_task(args.task)
     changes = _changes(args, task.name)
     with use_device(args.device) as device:
@@ -189,7 +189,7 @@ def _write_curves(run: RunDirectory, task: Task) -> None:
 
 def evaluate(args: argparse.Namespace) -> int:
     """`minis2s evaluate`."""
-    from minis2s.backend import use_device
+    from minis2s.backend import prepare_process, use_device
     from minis2s.tasks import load_task
     from minis2s.tasks.report import dumps
     from minis2s.training import RunDirectory
@@ -197,6 +197,7 @@ def evaluate(args: argparse.Namespace) -> int:
     run = RunDirectory.open(args.directory)
     task = load_task(run.read_config()[0])
     options = {"beam": args.beam, "hypotheses": args.hypotheses, "resize": args.resize}
+    prepare_process()
     with use_device(args.device) as device:
         scores = task.evaluate(run, device, args.data, **options)
     print(dumps(scores) if args.json else task.format(scores))
@@ -205,7 +206,7 @@ def evaluate(args: argparse.Namespace) -> int:
 
 def translate(args: argparse.Namespace) -> int:
     """`minis2s translate`."""
-    from minis2s.backend import use_device
+    from minis2s.backend import prepare_process, use_device
     from minis2s.training import RunDirectory
 
     run = RunDirectory.open(args.directory)
@@ -214,6 +215,7 @@ def translate(args: argparse.Namespace) -> int:
         raise ConfigError(f"{run} is a run of the task {task!r}, which does not translate: name another run")
     beam = max(args.beam or settings["beam"], args.n_best)
     drawn: list[Translation] = []
+    prepare_process()
     with use_device(args.device) as device:
         translator = _load(run, device)
         if args.attention and translator.model.config.context != "attention":
