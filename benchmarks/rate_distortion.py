@@ -8,6 +8,7 @@ Every code and every principal component is kept in 8 bits and packed by zlib; J
 from __future__ import annotations
 
 import argparse
+import json
 import tempfile
 from pathlib import Path
 
@@ -28,27 +29,35 @@ def main() -> None:
     parser.add_argument("picture", type=Path)
     parser.add_argument("--data", type=Path)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--runs", type=Path, help="keep the runs there, and take those that are there already")
     args = parser.parse_args()
-    own = ["--data", str(args.data)] if args.data else []
+    with tempfile.TemporaryDirectory() as scratch:
+        draw(args.picture, args.data, args.seed, args.runs or Path(scratch))
+
+
+def draw(picture: Path, data: Path | None, seed: int, folder: Path) -> None:
+    own = ["--data", str(data)] if data else []
     curves: dict[str, list[tuple[float, float, str]]] = {"autoencoder": [], "PCA": [], "JPEG": []}
     for halvings, channels in SIZES:
-        with tempfile.TemporaryDirectory() as folder:
-            sets = ["--set", f"halvings={halvings}", "--set", f"code={channels}"]
-            _, scores = train(["compression", *own, *sets], args.seed, Path(folder) / "run")
         side = {2: 7, 3: 4, 4: 2}[halvings]
         label = f"{side}x{side}x{channels}"
+        run = folder / label
+        if not (run / "metrics.json").exists():
+            sets = ["--set", f"halvings={halvings}", "--set", f"code={channels}"]
+            train(["compression", *own, *sets], seed, run)
+        scores = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
         for name, row in (("autoencoder", "code in 8 bits"), ("PCA", f"PCA-{scores['numbers']} in 8 bits")):
             found = scores["baselines"][row]
-            label = label if name == "autoencoder" else f"{scores['numbers']}"
-            curves[name].append((found["bits_per_pixel"], found["psnr"], label))
+            size = label if name == "autoencoder" else f"{scores['numbers']}"
+            curves[name].append((found["bits_per_pixel"], found["psnr"], size))
             print(
-                f"{name:12} {label:8} {found['bits_per_pixel']:.3f} bits per pixel, {found['psnr']:.2f} dB", flush=True
+                f"{name:12} {size:8} {found['bits_per_pixel']:.3f} bits per pixel, {found['psnr']:.2f} dB", flush=True
             )
-    test = split_images(*read_data(args.data), 0.02, 0.2).test.pixels[:1000]
+    test = split_images(*read_data(data), 0.02, 0.2).test.pixels[:1000]
     for quality in (5, 10, 20, 40, 60, 80, 90):
-        made, size = jpeg(test, quality)
-        curves["JPEG"].append((size["bits_per_pixel"], fidelity(made, test)["psnr"], f"q{quality}"))
-    save_figure(rate_distortion(curves, "handwritten digits, held out: 8 bits a number, packed by zlib"), args.picture)
+        made, rate = jpeg(test, quality)
+        curves["JPEG"].append((rate["bits_per_pixel"], fidelity(made, test)["psnr"], f"q{quality}"))
+    save_figure(rate_distortion(curves, "handwritten digits, held out: 8 bits a number, packed by zlib"), picture)
 
 
 if __name__ == "__main__":

@@ -166,7 +166,7 @@ def scatter(places: np.ndarray, labels: np.ndarray, title: str = "") -> Figure:
     for k, label in enumerate(classes):
         chosen = places[labels == label]
         color = colormaps["tab10"](k % 10)
-        ax.scatter(*chosen.T, s=5, color=color, alpha=0.6, linewidths=0)
+        ax.scatter(chosen[:, 0], chosen[:, 1], s=5, color=color, alpha=0.6, linewidths=0)
         middle = np.median(chosen, axis=0)
         box = {"boxstyle": "circle,pad=0.2", "facecolor": "white", "edgecolor": color, "alpha": 0.9}
         ax.annotate(str(label), middle, ha="center", va="center", fontsize=11, color=color, bbox=box)
@@ -175,7 +175,7 @@ def scatter(places: np.ndarray, labels: np.ndarray, title: str = "") -> Figure:
     return figure
 
 
-def kl_by_dimension(kl: Sequence[float], threshold: float, title: str = "") -> Figure:
+def kl_by_dimension(kl: Sequence[float] | np.ndarray, threshold: float, title: str = "") -> Figure:
     """The nats that each dimension of a code carries, the most first; those below the threshold have collapsed."""
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator

@@ -70,8 +70,9 @@ class AutoencoderConfig:
         """(H, W) of a picture, and after each halving; odd sizes are rounded up."""
         sizes = [self.shape[1:]]
         for _ in range(self.halvings):
-            sizes.append(tuple((n + 1) // 2 for n in sizes[-1]))  # type: ignore[arg-type]
-        return sizes  # type: ignore[return-value]
+            H, W = sizes[-1]
+            sizes.append(((H + 1) // 2, (W + 1) // 2))
+        return sizes
 
     @property
     def code_shape(self) -> tuple[int, ...]:

@@ -26,11 +26,11 @@ COMPARED = 300
 SHOWN = 12
 
 RECIPE: dict[str, Any] = {
-    "batch_size": 128,
+    "batch_size": 32,
     "epochs": 20,
     "lr": 4e-3,
     "schedule": "cosine",
-    "warmup": 20,
+    "warmup": 100,
     "clip": None,
 }
 

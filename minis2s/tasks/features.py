@@ -71,12 +71,12 @@ class Features(AutoencodingTask):
         codes = flat(encode(model.net, train.pixels)), flat(encode(model.net, test.pixels))
         pixels = flat(train.pixels), flat(test.pixels)
         pca = fit_pca(train.pixels, codes[0].shape[1])
-        components = tuple(pca.transform(x).astype(np.float32) for x in pixels)
+        components = [pca.transform(x).astype(np.float32) for x in pixels]
         seed = model.settings.seed
         scores = probe(*codes, train.labels, test.labels, seed)
         baselines = {
             "raw pixels": probe(*pixels, train.labels, test.labels, seed),
-            f"PCA-{pca.n_components_}": probe(*components, train.labels, test.labels, seed),
+            f"PCA-{pca.n_components_}": probe(components[0], components[1], train.labels, test.labels, seed),
         }
         if model.settings.fine_tuning:
             scores["fine_tuned"] = fine_tune(model, train, test)

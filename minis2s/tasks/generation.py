@@ -83,7 +83,7 @@ class Generation(PictureTask):
         net, test, rng = model.net, split.test.pixels, evaluation_rng(model.settings)
         parts = [(*bound(net, x, rng), len(x)) for x in in_batches(test)]
         scores = {name: sum(p[0][name] * p[2] for p in parts) / len(test) for name in ("elbo", "reconstruction", "kl")}
-        by_dimension = sum(p[1] * p[2] for p in parts) / len(test)
+        by_dimension = np.sum([p[1] * p[2] for p in parts], axis=0) / len(test)
         some = test[:: max(len(test) // WEIGHTED, 1)][:WEIGHTED]
         scores["importance_weighted"] = float(item(net.weighted_bound(some, DRAWS, rng)))
         scores["active"] = int((by_dimension > ACTIVE).sum())
