@@ -204,6 +204,11 @@ def random_uniform(rng: np.random.Generator, shape: tuple[int, ...], like: Array
     return (bits.astype(xp.float32) * np.float32(2.0**-24)).reshape(shape)
 
 
+def strided_view(x: Array, shape: tuple[int, ...], strides: tuple[int, ...]) -> Array:
+    """View memory of `x`, from its first number on, in another shape, by steps in bytes. Nothing is checked."""
+    return get_xp(x).lib.stride_tricks.as_strided(x, shape, strides)
+
+
 def rows_without_padding(mask: Array | None, count: int) -> list[bool]:
     """For each of the `count` rows of a mask: does the host know that the row is all True?
 
@@ -221,6 +226,9 @@ def rows_without_padding(mask: Array | None, count: int) -> list[bool]:
 
 PAYS = 1 << 12
 """Numbers in an array from which on a second thread is worth waking."""
+
+SHARE_PAYS = 1 << 19
+"""Numbers in an array from which on to share one operation on it, of a tenth of a millisecond or more, is worth it."""
 
 MATMUL_PAYS = 1 << 21
 """Multiplications in a core's share of a matrix product, or of a stack of them, that make waking it worth while."""
@@ -278,13 +286,36 @@ def in_blocks(work: Callable[[slice], object], count: int, block: int, like: Arr
     _share(run, count, os.cpu_count() or 1)
 
 
-def products_in_blocks(work: Callable[[slice], object], count: int, block: int, like: Array) -> None:
-    """:func:`in_blocks` for work that holds matrix products: each core makes its own alone, as in :func:`matmul`."""
-    if not isinstance(like, np.ndarray) or count <= block:
-        work(slice(0, count))
+def in_shares(work: Callable[[slice], object], count: int, like: Array) -> None:
+    """Call `work(rows)` for slices that together cover range(count): one for each core, if `like` is large enough.
+
+    For few and long operations. Where they are many and short, the cores wait for the interpreter more than they gain.
+    """
+    cores = os.cpu_count() or 1
+    in_blocks(work, count, count if like.size < SHARE_PAYS else -(-count // cores), like)
+
+
+def elementwise(work: Callable[..., object], *arrays: Array) -> None:
+    """Call `work(*arrays)` with a part of all arrays on each core: for operations number by number, as `in_shares`.
+
+    The arrays have one shape, and should lie alike in memory; else, and on a device, work gets them whole.
+    """
+    first = arrays[0]
+    if first.size < SHARE_PAYS or not isinstance(first, np.ndarray) or not _alike(arrays):
+        work(*arrays)
         return
-    with _blas().limit(limits=1):
-        in_blocks(work, count, block, like)
+    flat = [a.ravel(order="K") for a in arrays]  # views, in the order in which the numbers lie
+    in_shares(lambda part: work(*(a[part] for a in flat)), first.size, like=first)
+
+
+def _alike(arrays: tuple[np.ndarray, ...]) -> bool:
+    """Do arrays lie in the same order, without gaps?"""
+    return all(a.strides == arrays[0].strides and a.size * a.itemsize == _extent(a) for a in arrays)
+
+
+def _extent(x: np.ndarray) -> int:
+    """Bytes from the first number of an array to the end of its last."""
+    return x.itemsize + sum((n - 1) * abs(step) for n, step in zip(x.shape, x.strides, strict=True))
 
 
 def _share(work: Callable[[int, int], object], count: int, shares: int) -> None:

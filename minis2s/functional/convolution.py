@@ -3,17 +3,29 @@
 Pictures are (N, C, H, W), weights PyTorch's. In memory the pictures of a batch lie side by side, batch last: the same
 pixel of all pictures is one run of numbers, so that a window is moved in runs, whatever its stride and padding. Every
 function takes any strides, and gives arrays of shape (N, C, H, W) that lie so.
+
+What all windows see is many times the picture. It is made a few rows of windows at a time, small enough for the cache,
+in the forward pass and again in the backward pass.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from minis2s.backend import Array, get_xp
+import numpy as np
+
+from minis2s.backend import Array, get_xp, matmul, side_by_side, strided_view
 from minis2s.functional.activation import Backward
 
 Pair = tuple[int, int]
+Work = Callable[[], Array]
+
+PAYS = 1 << 21
+"""Numbers that all windows see from which on a second core is worth waking."""
+
+BLOCK = 1 << 20
+"""Numbers that the windows of a block of rows see: what stays in the cache from the copy to the product."""
 
 
 def pair(value: int | Pair) -> Pair:
@@ -41,43 +53,96 @@ class Windows(NamedTuple):
     stride: Pair
     padding: Pair
     dilation: Pair
+    small: Pair
+    large: Pair
 
-    def small(self, large: Pair) -> Pair:
-        """How many windows fit on the large grid."""
-        reach = (d * (k - 1) + 1 for d, k in zip(self.dilation, self.kernel, strict=True))
-        fit = zip(large, self.padding, reach, self.stride, strict=True)
-        return tuple((L + 2 * p - r) // s + 1 for L, p, r, s in fit)  # type: ignore[return-value]
+    @classmethod
+    def on(cls, large: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair) -> Windows:
+        """As many as fit on the large grid."""
+        sides = zip(large, kernel, stride, padding, dilation, strict=True)
+        rows, columns = ((L + 2 * p - d * (k - 1) - 1) // s + 1 for L, k, s, p, d in sides)
+        if min(rows, columns) < 1:
+            raise ValueError(f"no window of {kernel} with dilation {dilation}, padding {padding} fits on x of {large}")
+        return cls(kernel, stride, padding, dilation, (rows, columns), large)
 
-    def taps(self, small: Pair, large: Pair) -> Iterator[tuple[Pair, tuple[slice, slice], tuple[slice, slice]]]:
-        """For each tap: the windows that see a real place through it, and the places that they see."""
+    @classmethod
+    def of(cls, small: Pair, kernel: Pair, stride: Pair, padding: Pair, dilation: Pair, extra: Pair) -> Windows:
+        """As many as `small` says, and the large grid that they paint, with `extra` rows and columns."""
+        if any(not 0 <= e < max(s, d) for e, s, d in zip(extra, stride, dilation, strict=True)):
+            raise ValueError(f"output_padding is {extra}, expected less than stride {stride} or dilation {dilation}")
+        sides = zip(small, kernel, stride, padding, dilation, extra, strict=True)
+        height, width = ((n - 1) * s - 2 * p + d * (k - 1) + 1 + e for n, k, s, p, d, e in sides)
+        if min(height, width) < 1:
+            raise ValueError(f"y would be {height} x {width}: padding {padding} is too large")
+        return cls(kernel, stride, padding, dilation, small, (height, width))
+
+    def reach(self) -> Pair:
+        """From the first tap to the last."""
+        rows, columns = (d * (k - 1) for d, k in zip(self.dilation, self.kernel, strict=True))
+        return rows, columns
+
+    def can_paint(self) -> bool:
+        """Do the windows, turned by half a turn, paint what they see? With stride 1, unless there is more padding."""
+        return self.stride == (1, 1) and all(p <= r for p, r in zip(self.padding, self.reach(), strict=True))
+
+    def all_see(self, channels: int, like: Array) -> int:
+        """How many numbers all windows see of `channels` channels of `like` (..., N)."""
+        return channels * self.kernel[0] * self.kernel[1] * self.small[0] * self.small[1] * like.shape[-1]
+
+    def side_by_side(self, first: Work, second: Work, channels: int, like: Array) -> tuple[Array, Array]:
+        """Results of two computations on what all windows see, each on a core of its own if that pays."""
+        if self.all_see(channels, like) < PAYS:
+            return first(), second()
+        return side_by_side(first, second, like)
+
+    def blocks(self, channels: int, like: Array) -> list[slice]:
+        """Rows of windows to work on at a time, which see `channels` channels of `like` (..., N). A device does all."""
+        rows = step = self.small[0]
+        if isinstance(like, np.ndarray):
+            step = min(rows, max(1, BLOCK * rows // max(1, self.all_see(channels, like))))
+        return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+    def taps(self, rows: slice | None = None) -> Iterator[tuple[Pair, tuple[slice, slice], tuple[slice, slice]]]:
+        """For each tap: which windows, counted from the first of `rows` (all), see a place through it; which places."""
+        rows = rows or slice(0, self.small[0])
         for i in range(self.kernel[0]):
-            rows = self._seen(0, i, small[0], large[0])
+            down = self._seen(0, i, rows)
             for j in range(self.kernel[1]):
-                columns = self._seen(1, j, small[1], large[1])
-                yield (i, j), (rows[0], columns[0]), (rows[1], columns[1])
+                across = self._seen(1, j, slice(0, self.small[1]))
+                yield (i, j), (down[0], across[0]), (down[1], across[1])
 
-    def _seen(self, axis: int, tap: int, small: int, large: int) -> tuple[slice, slice]:
-        stride, first = self.stride[axis], tap * self.dilation[axis] - self.padding[axis]
+    def _seen(self, axis: int, tap: int, windows: slice) -> tuple[slice, slice]:
+        stride = self.stride[axis]
+        first = windows.start * stride + tap * self.dilation[axis] - self.padding[axis]
         start = max(0, -(first // stride))  # the first window whose place is not negative: first / stride, rounded up
-        stop = max(start, min(small, (large - 1 - first) // stride + 1))
+        stop = max(start, min(windows.stop - windows.start, (self.large[axis] - 1 - first) // stride + 1))
         place = first + start * stride
         return slice(start, stop), slice(place, place + (stop - start) * stride, stride)
 
-    def gather(self, x: Array, small: Pair) -> Array:
-        """What each window sees, 0 beyond the edge: (C, H, W, N) -> (C, kh, kw, OH, OW, N)."""
-        C, *large, N = x.shape
-        seen = get_xp(x).zeros((C, *self.kernel, *small, N), dtype=x.dtype)
-        for tap, windows, places in self.taps(small, large):
-            seen[:, *tap, *windows] = x[:, *places]
-        return seen
+    def pad(self, x: Array) -> Array:
+        """(G, C, H, W, N) with zeros around it, as far as windows reach beyond the edge."""
+        (top, left), (H, W) = self.padding, self.large
+        if not (top or left):
+            return x
+        padded = get_xp(x).zeros((*x.shape[:2], H + 2 * top, W + 2 * left, x.shape[4]), dtype=x.dtype)
+        padded[:, :, top : top + H, left : left + W] = x
+        return padded
 
-    def scatter(self, painted: Array, large: Pair) -> Array:
-        """Add up what each window paints, the transpose of :meth:`gather`: (C, kh, kw, OH, OW, N) -> (C, H, W, N)."""
-        C, _, _, *small, N = painted.shape
-        y = get_xp(painted).zeros((C, *large, N), dtype=painted.dtype)
-        for tap, windows, places in self.taps(small, large):
-            y[:, *places] += painted[:, *tap, *windows]
-        return y
+    def gather(self, padded: Array, rows: slice) -> Array:
+        """What the windows of some rows see of a padded x: (G, C, H + 2p, W + 2p, N) -> (G, C kh kw, rows OW N)."""
+        (G, C, _, _, N), (g, c, h, w, n) = padded.shape, padded.strides
+        (sh, sw), (dh, dw) = self.stride, self.dilation
+        shape = (G, C, *self.kernel, rows.stop - rows.start, self.small[1], N)
+        strides = (g, c, dh * h, dw * w, sh * h, sw * w, n)
+        seen = strided_view(padded[:, :, rows.start * sh :], shape, strides)
+        return seen.reshape(G, C * self.kernel[0] * self.kernel[1], -1)
+
+    def scatter(self, painted: Array, rows: slice, y: Array) -> None:
+        """Add what the windows of some rows paint, the transpose of :meth:`gather`, to y (G, C, H, W, N)."""
+        G, C, _, _, N = y.shape
+        painted = painted.reshape(G, C, *self.kernel, rows.stop - rows.start, self.small[1], N)
+        for tap, windows, places in self.taps(rows):
+            y[:, :, *places] += painted[:, :, *tap, *windows]
 
 
 def conv2d(
@@ -89,6 +154,7 @@ def conv2d(
     padding: int | Pair = 0,
     dilation: int | Pair = 1,
     groups: int = 1,
+    input_gradient: bool = True,
 ) -> tuple[Array, Backward]:
     """Slide a bank of filters over pictures (LeCun et al. 1989): cross-correlation, as everywhere in this field.
 
@@ -104,6 +170,8 @@ def conv2d(
     stride, padding, dilation : int or pair, s, p, d of (1)
     groups : int
         Filters of group g see the channels of group g alone.
+    input_gradient : bool
+        False where x is data: dx is None, and costs nothing.
 
     Returns
     -------
@@ -114,28 +182,69 @@ def conv2d(
     ValueError
         If channels and groups do not fit, or no window fits on x.
     """
-    windows = Windows(weight.shape[2:], pair(stride), pair(padding), pair(dilation))
     N, C, *large = x.shape
     O, G = weight.shape[0], groups
     _check_groups("conv2d", C, weight.shape[1] * G, O, G)
-    small = windows.small(large)
-    if min(small) < 1:
-        raise ValueError(f"conv2d: no window of {windows} fits on x of {large[0]} x {large[1]}")
+    windows = Windows.on(tuple(large), weight.shape[2:], pair(stride), pair(padding), pair(dilation))
+    if 2 * O <= C and windows.can_paint():
+        return _conv2d_by_painting(x, weight, bias, windows, groups)
     xp = get_xp(x)
+    x = batch_last(x).reshape(G, C // G, *large, N)
     w = weight.reshape(G, O // G, -1)  # (G, O/G, C/G kh kw)
-    seen = windows.gather(batch_last(x), small).reshape(G, w.shape[2], -1)  # (G, C/G kh kw, OH OW N)
-    y = xp.matmul(w, seen).reshape(O, *small, N)
-    if bias is not None:
-        y += bias[:, None, None, None]
+    y = xp.empty((G, O // G, windows.small[0], windows.small[1] * N), dtype=x.dtype)
+    blocks, padded = windows.blocks(C, like=x), windows.pad(x)
+    for rows in blocks:
+        _products(w, windows.gather(padded, rows), out=_flat(y, rows))
+        if bias is not None:
+            y[:, :, rows] += bias.reshape(G, -1, 1, 1)
+
+    def backward(dy: Array) -> tuple[Array | None, Array, Array | None]:
+        dy = batch_last(dy).reshape(y.shape)
+
+        def gradient_by_weight() -> Array:
+            dweight, padded = xp.zeros_like(w), windows.pad(x)
+            for rows in blocks:
+                dweight += _products(_flat(dy, rows), windows.gather(padded, rows).swapaxes(1, 2))
+            return dweight.reshape(weight.shape)
+
+        def gradient_by_x() -> Array:
+            dx = xp.zeros_like(x)
+            for rows in blocks:
+                windows.scatter(_products(w.swapaxes(1, 2), _flat(dy, rows)), rows, dx)
+            return batch_first(dx.reshape(C, *large, N))
+
+        dbias = None if bias is None else dy.sum(axis=(2, 3)).reshape(O)
+        if not input_gradient:
+            return None, gradient_by_weight(), dbias
+        dweight, dx = windows.side_by_side(gradient_by_weight, gradient_by_x, C, like=x)
+        return dx, dweight, dbias
+
+    return batch_first(y.reshape(O, *windows.small, N)), backward
+
+
+def _conv2d_by_painting(
+    x: Array, weight: Array, bias: Array | None, windows: Windows, groups: int
+) -> tuple[Array, Backward]:
+    """With stride 1 a convolution is a transposed one too, of the filters turned by half a turn.
+
+    Where few channels are made of many, far less is painted than would be gathered.
+    """
+
+    def turned(w: Array) -> Array:
+        """(O, C / G, kh, kw) -> (C, O / G, kh, kw), or back."""
+        by_group = w.reshape(groups, -1, *w.shape[1:])[..., ::-1, ::-1]
+        return by_group.swapaxes(1, 2).reshape(-1, by_group.shape[1], *windows.kernel)
+
+    padding = tuple(r - p for r, p in zip(windows.reach(), windows.padding, strict=True))
+    y, painting_backward = conv_transpose2d(
+        x, turned(weight), bias, padding=padding, dilation=windows.dilation, groups=groups
+    )
 
     def backward(dy: Array) -> tuple[Array, Array, Array | None]:
-        dy = batch_last(dy).reshape(G, O // G, -1)  # (G, O/G, OH OW N)
-        dweight = xp.matmul(dy, seen.swapaxes(1, 2)).reshape(weight.shape)
-        painted = xp.matmul(w.swapaxes(1, 2), dy).reshape(C, *windows.kernel, *small, N)
-        dbias = None if bias is None else dy.sum(axis=2).reshape(O)
-        return batch_first(windows.scatter(painted, large)), dweight, dbias
+        dx, dturned, dbias = painting_backward(dy)
+        return dx, turned(dturned), dbias
 
-    return batch_first(y), backward
+    return y, backward
 
 
 def conv_transpose2d(
@@ -174,42 +283,54 @@ def conv_transpose2d(
     ValueError
         If channels and groups do not fit, the output padding is not below stride or dilation, or y would be empty.
     """
-    windows = Windows(weight.shape[2:], pair(stride), pair(padding), pair(dilation))
     N, C, *small = x.shape
     O, G = weight.shape[1] * groups, groups
     _check_groups("conv_transpose2d", C, weight.shape[0], O, G)
-    large = _painted_size(windows, small, pair(output_padding))
+    options = (pair(option) for option in (stride, padding, dilation, output_padding))
+    windows = Windows.of(tuple(small), weight.shape[2:], *options)
     xp = get_xp(x)
+    x = batch_last(x).reshape(G, C // G, small[0], small[1] * N)
     w = weight.reshape(G, C // G, -1)  # (G, C/G, O/G kh kw)
-    rows = batch_last(x).reshape(G, C // G, -1)  # (G, C/G, H W N)
-    painted = xp.matmul(w.swapaxes(1, 2), rows).reshape(O, *windows.kernel, *small, N)
-    y = windows.scatter(painted, large)
+    y = xp.zeros((G, O // G, *windows.large, N), dtype=x.dtype)
     if bias is not None:
-        y += bias[:, None, None, None]
+        y += bias.reshape(G, -1, 1, 1, 1)
+    blocks = windows.blocks(O, like=y)
+    for rows in blocks:
+        windows.scatter(_products(w.swapaxes(1, 2), _flat(x, rows)), rows, y)
 
     def backward(dy: Array) -> tuple[Array, Array, Array | None]:
-        dy = batch_last(dy)
-        seen = windows.gather(dy, small).reshape(G, w.shape[2], -1)  # (G, O/G kh kw, H W N)
-        dweight = xp.matmul(rows, seen.swapaxes(1, 2)).reshape(weight.shape)
-        dx = xp.matmul(w, seen).reshape(C, *small, N)
-        return batch_first(dx), dweight, None if bias is None else dy.sum(axis=(1, 2, 3))
+        dy = batch_last(dy).reshape(y.shape)
+        padded = windows.pad(dy)
 
-    return batch_first(y), backward
+        def gradient_by_weight() -> Array:
+            dweight = xp.zeros_like(w)
+            for rows in blocks:
+                dweight += _products(_flat(x, rows), windows.gather(padded, rows).swapaxes(1, 2))
+            return dweight.reshape(weight.shape)
+
+        def gradient_by_x() -> Array:
+            dx = xp.empty_like(x)
+            for rows in blocks:
+                _products(w, windows.gather(padded, rows), out=_flat(dx, rows))
+            return batch_first(dx.reshape(C, *small, N))
+
+        dweight, dx = windows.side_by_side(gradient_by_weight, gradient_by_x, O, like=x)
+        return dx, dweight, None if bias is None else dy.sum(axis=(2, 3, 4)).reshape(O)
+
+    return batch_first(y.reshape(O, *windows.large, N)), backward
 
 
-def _painted_size(windows: Windows, small: Pair, extra: Pair) -> Pair:
-    """The size of the large grid for that of the small one."""
-    size = []
-    for axis in range(2):
-        k, s, p, d = (part[axis] for part in windows)
-        if not 0 <= extra[axis] < max(s, d):
-            raise ValueError(
-                f"conv_transpose2d: output_padding is {extra[axis]}, expected less than stride or dilation"
-            )
-        size.append((small[axis] - 1) * s - 2 * p + d * (k - 1) + 1 + extra[axis])
-    if min(size) < 1:
-        raise ValueError(f"conv_transpose2d: y would be {size[0]} x {size[1]}; padding is too large")
-    return tuple(size)  # type: ignore[return-value]
+def _products(a: Array, b: Array, out: Array | None = None) -> Array:
+    """Multiply the matrices of each group; those of a single one as plain matrices, whose product the cores share."""
+    if len(a) > 1:
+        return matmul(a, b, out=out)
+    return matmul(a[0], b[0], out=None if out is None else out[0])[None]
+
+
+def _flat(x: Array, rows: slice) -> Array:
+    """View some rows of x (G, C, H, W N) as (G, C, rows W N)."""
+    G, C, _, M = x.shape
+    return x.reshape(G, C, -1)[:, :, rows.start * M : rows.stop * M]
 
 
 def _check_groups(name: str, channels: int, expected: int, outputs: int, groups: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from minis2s.backend import Array, get_xp
 from minis2s.functional.activation import Backward
-from minis2s.functional.convolution import batch_first
 
 
 def flatten(x: Array) -> tuple[Array, Backward]:
@@ -34,13 +33,10 @@ def unflatten(x: Array, *, shape: tuple[int, int, int]) -> tuple[Array, Backward
     x (N, C H W), shape (C, H, W) -> y (N, C, H, W); backward(dy) -> dx
     """
     xp = get_xp(x)
-    N = len(x)
-    y = batch_first(xp.empty((*shape, N), dtype=x.dtype))
-    y[...] = x.reshape(N, *shape)
 
     def backward(dy: Array) -> Array:
-        dx = xp.empty((N, *shape), dtype=dy.dtype)
+        dx = xp.empty(dy.shape, dtype=dy.dtype)
         dx[...] = dy
         return dx.reshape(x.shape)
 
-    return y, backward
+    return x.reshape(len(x), *shape).copy(), backward

@@ -6,7 +6,9 @@ from minis2s.backend import Array, matmul
 from minis2s.functional.activation import Backward
 
 
-def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, Backward]:
+def linear(
+    x: Array, weight: Array, bias: Array | None = None, *, input_gradient: bool = True
+) -> tuple[Array, Backward]:
     """Affine map of the last axis.
 
         y = x W^T + b                                                      (1)
@@ -17,6 +19,8 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, B
     x : array (..., D)
     weight : array (E, D), PyTorch's layout
     bias : array (E,), or None
+    input_gradient : bool
+        False where x is data: dx is None, and costs nothing.
 
     Returns
     -------
@@ -35,9 +39,9 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, B
     if bias is not None:
         y += bias
 
-    def backward(dy: Array) -> tuple[Array, Array, Array | None]:
+    def backward(dy: Array) -> tuple[Array | None, Array, Array | None]:
         dy = dy.reshape(-1, E)
-        dx = matmul(dy, weight).reshape(x.shape)
+        dx = matmul(dy, weight).reshape(x.shape) if input_gradient else None
         return dx, matmul(dy.T, rows), None if bias is None else dy.sum(axis=0)
 
     return y.reshape(*x.shape[:-1], E), backward

@@ -165,7 +165,7 @@ def binary_cross_entropy_with_logits(logits: Array, target: Array) -> tuple[Arra
     """Cross-entropy of each pixel, black or white, in nats *per image*: summed over an image, then the mean over N.
 
         loss = -1/N sum t log p + (1 - t) log(1 - p),   p = sigma(x)
-             =  1/N sum max(x, 0) - x t + log(1 + exp(-|x|))               (4)
+             =  1/N sum max(x, 0) - x t - log max(p, 1 - p)                (4)
         dx = (p - t) / N
 
     Of a grey target, t between 0 and 1, the loss keeps the entropy: it does not reach 0. The target is a constant.
@@ -174,11 +174,17 @@ def binary_cross_entropy_with_logits(logits: Array, target: Array) -> tuple[Arra
     """
     _check_images("binary_cross_entropy_with_logits", logits, target)
     xp = get_xp(logits)
-    nats = xp.maximum(logits, 0) - logits * target + xp.log1p(xp.exp(-xp.abs(logits)))
+    t = xp.empty_like(logits)  # to lie in memory as the logits do
+    t[...] = target
+    p, nats = logistic(logits), xp.empty_like(logits)
+    xp.subtract(1, p, out=nats)
+    xp.maximum(nats, p, out=nats)
+    xp.log(nats, out=nats)
+    nats += logits * t
+    xp.subtract(xp.maximum(logits, 0), nats, out=nats)
 
     def backward(dloss: Array | float = 1.0) -> tuple[Array, None]:
-        dlogits = logistic(logits)
-        dlogits -= target
+        dlogits = p - t
         dlogits *= dloss / len(logits)
         return dlogits, None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minis2s.backend import Array, get_xp
+from minis2s.backend import Array, get_xp, in_shares
 from minis2s.functional.activation import Backward
 
 
@@ -46,23 +46,42 @@ def batch_norm(
     backward(dy, dmean=None, dvar=None) -> dx, dweight, dbias
     """
     xp = get_xp(x)
-    over = (0, *range(2, x.ndim))
-    count = x.size // x.shape[1]
-    if count < 2:
+    rows = _channels_first(x)  # (C, M)
+    C, M = rows.shape
+    if M < 2:
         raise ValueError(f"batch_norm: x has shape {x.shape}, one number a channel; training needs more")
-    mean = x.mean(axis=over, keepdims=True)
-    n = x - mean
-    var = (n * n).mean(axis=over, keepdims=True)
-    s = xp.sqrt(var + eps)
-    n /= s
-    scale, shift = _channels(weight, x), _channels(bias, x)
+    n, y = xp.empty_like(rows), xp.empty_like(rows)
+    mean, var, s = (xp.empty((C, 1), dtype=x.dtype) for _ in range(3))
+
+    def forward(c: slice) -> None:
+        mean[c] = rows[c].mean(axis=1, keepdims=True)
+        xp.subtract(rows[c], mean[c], out=n[c])
+        xp.multiply(n[c], n[c], out=y[c])
+        var[c] = y[c].mean(axis=1, keepdims=True)
+        s[c] = xp.sqrt(var[c] + eps)
+        n[c] *= 1 / s[c]
+        xp.multiply(n[c], weight[c, None], out=y[c])
+        y[c] += bias[c, None]
+
+    in_shares(forward, C, like=x)
 
     def backward(dy: Array, dmean: None = None, dvar: None = None) -> tuple[Array, Array, Array]:
-        dweight, dbias = (dy * n).sum(axis=over), dy.sum(axis=over)
-        dx = (dy - _channels(dbias, x) / count - n * (_channels(dweight, x) / count)) * (scale / s)
-        return dx, dweight, dbias
+        dy_rows = _channels_first(dy)
+        dx = xp.empty_like(rows)
+        dweight, dbias = xp.empty_like(weight), xp.empty_like(bias)
 
-    return (n * scale + shift, mean.reshape(-1), var.reshape(-1) * (count / (count - 1))), backward
+        def backward_channels(c: slice) -> None:
+            xp.multiply(dy_rows[c], n[c], out=dx[c])
+            dweight[c], dbias[c] = dx[c].sum(axis=1), dy_rows[c].sum(axis=1)
+            xp.multiply(n[c], dweight[c, None] / -M, out=dx[c])
+            dx[c] += dy_rows[c]
+            dx[c] -= dbias[c, None] / M
+            dx[c] *= weight[c, None] / s[c]
+
+        in_shares(backward_channels, C, like=x)
+        return _channels_second(dx, x), dweight, dbias
+
+    return (_channels_second(y, x), mean[:, 0], var[:, 0] * (M / (M - 1))), backward
 
 
 def batch_norm_running(
@@ -118,3 +137,15 @@ def group_norm(x: Array, weight: Array, bias: Array, *, num_groups: int, eps: fl
 def _channels(v: Array, x: Array) -> Array:
     """View (C,) so that it broadcasts to x (N, C, ...)."""
     return v.reshape(-1, *(1,) * (x.ndim - 2))
+
+
+def _channels_first(x: Array) -> Array:
+    """(N, C, ...) -> (C, M), contiguous: with the batch last, as convolutions leave it, a view."""
+    rows = x.transpose(*range(1, x.ndim), 0)
+    return get_xp(x).ascontiguousarray(rows).reshape(x.shape[1], -1)
+
+
+def _channels_second(rows: Array, like: Array) -> Array:
+    """View (C, M) in the shape of `like`, (N, C, ...)."""
+    N, *shape = like.shape
+    return rows.reshape(*shape, N).transpose(like.ndim - 1, *range(like.ndim - 1))

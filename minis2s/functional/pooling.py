@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from minis2s.backend import Array, get_xp
+from minis2s.backend import Array, get_xp, in_shares
 from minis2s.functional.activation import Backward
 from minis2s.functional.convolution import Pair, Windows, batch_first, batch_last, pair
 
@@ -18,8 +18,7 @@ def max_pool2d(
 
     x (N, C, H, W) -> y (N, C, OH, OW); backward(dy) -> dx
     """
-    y, _, backward = _max_pool(x, *_windows("max_pool2d", x, kernel_size, stride, padding))
-    return y, backward
+    return _max_pool(x, _windows(x, kernel_size, stride, padding))
 
 
 def max_pool2d_with_indices(
@@ -32,36 +31,55 @@ def max_pool2d_with_indices(
     x (N, C, H, W) -> y and int64 indices i, both (N, C, OH, OW);
     backward(dy, dindices=None) -> dx
     """
-    windows, small = _windows("max_pool2d_with_indices", x, kernel_size, stride, padding)
-    y, winner, pool_backward = _max_pool(x, windows, small)
+    windows = _windows(x, kernel_size, stride, padding)
+    y, pool_backward = _max_pool(x, windows)
     xp = get_xp(x)
-    tops, lefts = (xp.arange(n) * s - p for n, s, p in zip(small, windows.stride, windows.padding, strict=True))
-    h, w = tops[:, None] + winner // windows.kernel[1], lefts + winner % windows.kernel[1]
+    rows, maxima = batch_last(x), batch_last(y)
+    indices = xp.zeros(maxima.shape, dtype=xp.int64)
+    for (i, j), seeing, seen in reversed(list(windows.taps())):  # the first tap has the last word
+        top, left = i - windows.padding[0], j - windows.padding[1]
+        h, w = (xp.arange(n) * s for n, s in zip(windows.small, windows.stride, strict=True))
+        place = ((h + top)[:, None, None] * x.shape[3] + (w + left)[:, None])[seeing]
+        indices[:, *seeing] = xp.where(rows[:, *seen] == maxima[:, *seeing], place, indices[:, *seeing])
 
     def backward(dy: Array, dindices: None = None) -> Array:
         return pool_backward(dy)
 
-    return (y, h * x.shape[3] + w), backward
+    return (y, batch_first(indices)), backward
 
 
-def _max_pool(x: Array, windows: Windows, small: Pair) -> tuple[Array, Array, Backward]:
-    """Maxima, and the number of the tap through which each is seen."""
+def _max_pool(x: Array, windows: Windows) -> tuple[Array, Backward]:
     xp = get_xp(x)
-    C, *large, N = (rows := batch_last(x)).shape
-    y = xp.full((C, *small, N), -xp.inf, dtype=x.dtype)
-    winner = xp.zeros(y.shape, dtype=xp.int8)
-    for k, (_, seeing, seen) in enumerate(windows.taps(small, large)):
-        winner[:, *seeing] = xp.where(rows[:, *seen] > y[:, *seeing], k, winner[:, *seeing])
-        y[:, *seeing] = xp.maximum(rows[:, *seen], y[:, *seeing])
+    C, _, _, N = (rows := batch_last(x)).shape
+    y = xp.empty((C, *windows.small, N), dtype=x.dtype)
+    overlap = any(k > s for k, s in zip(windows.kernel, windows.stride, strict=True))
+
+    def forward(c: slice) -> None:
+        y[c] = -xp.inf
+        for _, seeing, seen in windows.taps():
+            xp.maximum(y[c, *seeing], rows[c, *seen], out=y[c, *seeing])
+
+    in_shares(forward, C, like=rows)
 
     def backward(dy: Array) -> Array:
         dy = batch_last(dy)
         dx = xp.zeros_like(rows)
-        for k, (_, seeing, seen) in enumerate(windows.taps(small, large)):
-            dx[:, *seen] += dy[:, *seeing] * (winner[:, *seeing] == k)
+
+        def backward_channels(c: slice) -> None:
+            waiting = xp.ones(y[c].shape, dtype=bool)  # windows whose maximum has not come by yet
+            for _, seeing, seen in windows.taps():
+                found = rows[c, *seen] == y[c, *seeing]
+                found &= waiting[:, *seeing]
+                waiting[:, *seeing] ^= found
+                if overlap:
+                    dx[c, *seen] += dy[c, *seeing] * found
+                else:
+                    xp.multiply(dy[c, *seeing], found, out=dx[c, *seen])
+
+        in_shares(backward_channels, C, like=rows)
         return batch_first(dx)
 
-    return batch_first(y), batch_first(winner), backward
+    return batch_first(y), backward
 
 
 def max_unpool2d(x: Array, indices: Array, *, output_size: Pair) -> tuple[Array, Backward]:
@@ -96,33 +114,27 @@ def avg_pool2d(
 
     x (N, C, H, W) -> y (N, C, OH, OW); backward(dy) -> dx
     """
-    windows, small = _windows("avg_pool2d", x, kernel_size, stride, padding)
+    windows = _windows(x, kernel_size, stride, padding)
     xp = get_xp(x)
     share = 1 / (windows.kernel[0] * windows.kernel[1])
-    C, *large, N = (rows := batch_last(x)).shape
-    y = xp.zeros((C, *small, N), dtype=x.dtype)
-    for _, seeing, seen in windows.taps(small, large):
+    C, _, _, N = (rows := batch_last(x)).shape
+    y = xp.zeros((C, *windows.small, N), dtype=x.dtype)
+    for _, seeing, seen in windows.taps():
         y[:, *seeing] += rows[:, *seen]
     y *= share
 
     def backward(dy: Array) -> Array:
         dy = share * batch_last(dy)
-        dx = xp.zeros((C, *large, N), dtype=dy.dtype)
-        for _, seeing, seen in windows.taps(small, large):
+        dx = xp.zeros((C, *windows.large, N), dtype=dy.dtype)
+        for _, seeing, seen in windows.taps():
             dx[:, *seen] += dy[:, *seeing]
         return batch_first(dx)
 
     return batch_first(y), backward
 
 
-def _windows(
-    name: str, x: Array, kernel_size: int | Pair, stride: int | Pair | None, padding: int | Pair
-) -> tuple[Windows, Pair]:
+def _windows(x: Array, kernel_size: int | Pair, stride: int | Pair | None, padding: int | Pair) -> Windows:
     kernel = pair(kernel_size)
-    windows = Windows(kernel, kernel if stride is None else pair(stride), pair(padding), (1, 1))
-    if any(2 * p > k for p, k in zip(windows.padding, kernel, strict=True)):
-        raise ValueError(f"{name}: padding is {windows.padding}, expected at most half of the window {kernel}")
-    small = windows.small(x.shape[2:])
-    if min(small) < 1:
-        raise ValueError(f"{name}: no window of {kernel} fits on x of {x.shape[2]} x {x.shape[3]}")
-    return windows, small
+    if any(2 * p > k for p, k in zip(pair(padding), kernel, strict=True)):
+        raise ValueError(f"padding is {padding}, expected at most half of the window {kernel}")
+    return Windows.on(x.shape[2:], kernel, kernel if stride is None else pair(stride), pair(padding), (1, 1))

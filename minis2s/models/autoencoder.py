@@ -176,7 +176,12 @@ def _pooled(config: AutoencoderConfig, rng: np.random.Generator) -> tuple[Sequen
 def _dense(config: AutoencoderConfig, rng: np.random.Generator) -> tuple[Sequential, Sequential]:
     """One hidden layer on each side; positive codes where they are meant to be sparse."""
     pixels = prod(config.shape)
-    down = [Flatten(), Linear(pixels, config.width, rng=rng), ReLU(), Linear(config.width, config.code, rng=rng)]
+    down = [
+        Flatten(),
+        Linear(pixels, config.width, rng=rng, input_gradient=False),
+        ReLU(),
+        Linear(config.width, config.code, rng=rng),
+    ]
     up = [Linear(config.code, config.width, rng=rng), ReLU(), Linear(config.width, pixels, rng=rng)]
     if config.sparsity or config.net == "stacked":
         down.append(ReLU())

@@ -42,7 +42,9 @@ class Normed(Module):
         """X, and what comes by a way around, if any -> y; backward(dy) -> dx, dway."""
         z, convolution_backward = self.convolution(x)
         z, norm_backward = self.norm(z)
-        y, relu_backward = F.relu(z if way is None else z + way)
+        if way is not None:
+            z += way
+        y, relu_backward = F.relu(z)
 
         def backward(dy: Array) -> tuple[Array, Array]:
             dz = relu_backward(dy)
@@ -60,7 +62,13 @@ class Residual(Normed):
     def forward(self, x: Array, way: Array | None = None) -> tuple[Array, Backward]:
         """X -> y of the same shape; backward(dy) -> dx."""
         y, normed_backward = super().forward(x, x)
-        return y, lambda dy: sum(normed_backward(dy))
+
+        def backward(dy: Array) -> Array:
+            dx, dway = normed_backward(dy)
+            dx += dway
+            return dx
+
+        return y, backward
 
 
 class Denoiser(Module):

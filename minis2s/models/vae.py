@@ -153,7 +153,7 @@ class VAE(Module):
 
 def _dense(config: VAEConfig, rng: np.random.Generator) -> tuple[Sequential, int, Sequential]:
     pixels, width = prod(config.shape), config.width
-    encoder = Sequential(Flatten(), Linear(pixels, width, rng=rng), ReLU())
+    encoder = Sequential(Flatten(), Linear(pixels, width, rng=rng, input_gradient=False), ReLU())
     up = [Linear(config.latent, width, rng=rng), ReLU(), Linear(width, pixels, rng=rng), Unflatten(config.shape)]
     return encoder, width, Sequential(*up)
 

@@ -27,9 +27,11 @@ class Sequential(Module):
             x, layer_backward = layer(x)
             backwards.append(layer_backward)
 
-        def backward(dy: Array) -> Array:
+        def backward(dy: Array) -> Array | None:
             for layer_backward in reversed(backwards):
                 dy = layer_backward(dy)
+                if dy is None:  # a layer that reads data; before it there is nothing to learn
+                    return None
             return dy
 
         return x, backward

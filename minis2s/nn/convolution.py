@@ -22,7 +22,7 @@ class _Convolution(Module):
         self.bias = uniform(rng, bound, (out_channels,)) if bias else None
 
     def _backward(self, function_backward: Backward) -> Backward:
-        def backward(dy: Array) -> Array:
+        def backward(dy: Array) -> Array | None:
             dx, dweight, dbias = function_backward(dy)
             self.weight.grad += dweight
             if self.bias:
@@ -36,6 +36,7 @@ class Conv2d(_Convolution):
     """Cross-correlation of pictures with a bank of filters: :func:`minis2s.functional.conv2d`.
 
     Weight (out_channels, in_channels / groups, kh, kw) and bias start uniform in +-1/sqrt(numbers of a filter).
+    A layer that reads data can do without `input_gradient`: its backward returns None.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class Conv2d(_Convolution):
         bias: bool = True,
         *,
         rng: np.random.Generator,
+        input_gradient: bool = True,
     ):
         super().__init__((out_channels, in_channels // groups, *pair(kernel_size)), out_channels, bias, rng)
         self.stride, self.padding, self.dilation, self.groups = stride, padding, dilation, groups
+        self.input_gradient = input_gradient
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         """X (N, in_channels, H, W) -> y (N, out_channels, OH, OW); backward(dy) -> dx."""
@@ -64,6 +67,7 @@ class Conv2d(_Convolution):
             padding=self.padding,
             dilation=self.dilation,
             groups=self.groups,
+            input_gradient=self.input_gradient,
         )
         return y, self._backward(conv_backward)
 

@@ -13,18 +13,32 @@ from minis2s.nn.module import Module, Parameter, uniform
 
 
 class Linear(Module):
-    """y = x W^T + b. Weights and bias start uniform in +-1/sqrt(in_features)."""
+    """y = x W^T + b. Weights and bias start uniform in +-1/sqrt(in_features).
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True, *, rng: np.random.Generator):
+    A layer that reads data can do without `input_gradient`: its backward returns None.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        rng: np.random.Generator,
+        input_gradient: bool = True,
+    ):
+        self.input_gradient = input_gradient
         bound = 1 / sqrt(in_features)
         self.weight = uniform(rng, bound, (out_features, in_features))
         self.bias = uniform(rng, bound, (out_features,)) if bias else None
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         """X (..., in_features) -> y (..., out_features); backward(dy) -> dx."""
-        y, linear_backward = F.linear(x, self.weight.data, self.bias.data if self.bias else None)
+        y, linear_backward = F.linear(
+            x, self.weight.data, self.bias.data if self.bias else None, input_gradient=self.input_gradient
+        )
 
-        def backward(dy: Array) -> Array:
+        def backward(dy: Array) -> Array | None:
             dx, dweight, dbias = linear_backward(dy)
             self.weight.grad += dweight
             if self.bias:

@@ -120,6 +120,11 @@ def _lookup(prefix, section, ours):
 
 _function = _lookup("", SURFACE["functions"], np)
 linalg = ModuleType("fakecupy.linalg")
+lib = SimpleNamespace(
+    stride_tricks=SimpleNamespace(
+        as_strided=lambda x, shape, strides: wrap(np.lib.stride_tricks.as_strided(x._host, shape, strides))
+    )
+)
 linalg.__getattr__ = _lookup("linalg.", SURFACE["linalg"], np.linalg)
 
 
