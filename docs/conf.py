@@ -61,13 +61,14 @@ def plain_text(app, what, name, obj, options, lines):
         if not line.strip():
             result.append("")
         elif line.startswith("    "):
-            result += [] if literal else ["", "::", ""]
+            marked = next((words for words in reversed(result) if words), "").endswith("::")
+            result += [] if literal or marked else ["", "::", ""]
             literal = True
             result.append(line)
         else:
             result += [""] if literal and result[-1] else []
             literal = False
-            code = re.split("(`[^`]*`)", line)
+            code = re.split("(`+[^`]*`+)", line)
             result.append("".join(part if k % 2 else re.sub(r"([*|])", r"\\\1", part) for k, part in enumerate(code)))
     lines[:] = result
 

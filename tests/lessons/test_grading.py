@@ -139,6 +139,13 @@ def test_helpers_of_other_cells_are_found(notebook):
     assert notebook.grade().points == 2
 
 
+def test_what_other_cells_compute_is_left_alone(notebook):
+    """The names of a solution's own variables are not taken from a cell that uses them for something else."""
+    notebook.insert(0, "x = no_such_name @ 3\ndy = x\nw = 1 / 0\ndx, dw = 1, 2\n")
+    notebook.write("scale", RIGHT)
+    assert notebook.grade().points == 2
+
+
 def test_metadata_may_be_lost(notebook):
     notebook.write("scale", RIGHT)
     notebook.content["metadata"] = {}

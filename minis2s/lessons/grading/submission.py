@@ -10,6 +10,7 @@ import ast
 import builtins
 import json
 import re
+import symtable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,19 +101,19 @@ def candidates(submission: Submission, exercise: Exercise) -> list[Candidate]:
 
 
 def _helpers(submission: Submission, source: str, exercise: Exercise) -> str:
-    """Functions, classes, imports and constants of other cells that the source uses, directly or by another."""
+    """Functions, classes, imports and constants of other cells that the source uses, itself or by one of them."""
     known: dict[str, ast.stmt] = {}
     for _, other in submission.cells:
         if other != source:
             known |= _definitions(other)
     own = set(_definitions(source)) | set(_definitions(exercise.given)) | {"np", exercise.name} | set(dir(builtins))
     needed: dict[str, ast.stmt] = {}
-    waiting = sorted(_used(_parse(source)) - own)
+    waiting = sorted(_used(source) - own)
     while waiting:
         name = waiting.pop()
         if name in known and name not in needed:
             needed[name] = known[name]
-            waiting += sorted(_used(known[name]) - own)
+            waiting += sorted(_used(ast.unparse(known[name])) - own)
     statements = dict.fromkeys(needed[name] for name in known if name in needed)
     return "\n".join(ast.unparse(statement) for statement in statements)
 
@@ -125,13 +126,36 @@ def _definitions(source: str) -> dict[str, ast.stmt]:
             found[statement.name] = statement
         elif isinstance(statement, (ast.Import, ast.ImportFrom)):
             found |= {(alias.asname or alias.name).split(".")[0]: statement for alias in statement.names}
-        elif isinstance(statement, ast.Assign):
+        elif isinstance(statement, ast.Assign) and _is_constant(statement.value):
             found |= {target.id: statement for target in statement.targets if isinstance(target, ast.Name)}
     return found
 
 
-def _used(tree: ast.AST) -> set[str]:
-    return {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+def _is_constant(value: ast.expr) -> bool:
+    """Is it a number, a string, or a list and such of them? What is computed belongs to the lesson, not to a helper."""
+    try:
+        ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return False
+    return True
+
+
+def _used(source: str) -> set[str]:
+    """The names that a source takes from outside of it."""
+    try:
+        tables = [symtable.symtable(source, "<cell>", "exec")]
+    except (SyntaxError, ValueError):
+        return set()
+    found: set[str] = set()
+    while tables:
+        table = tables.pop()
+        tables += table.get_children()
+        top = table.get_type() == "module"
+        symbols = table.get_symbols()
+        found |= {
+            s.get_name() for s in symbols if (s.is_referenced() and not s.is_assigned() if top else s.is_global())
+        }
+    return found
 
 
 def _parse(source: str) -> ast.Module:
