@@ -200,3 +200,158 @@ def attention_backward_multiplies_the_wrong_way(queries, memory):
         return np.einsum("nts,snh->tnh", dscore, memory), dmemory
 
     return context, backward
+
+
+# ------------------------------------------------------------------------------------------------- more of one function
+
+
+@mutant("log_softmax_without_its_sum", cause="sum-missing", like="log_softmax", wrong=("dx",))
+def log_softmax_without_its_sum(x, mask):
+    shifted = x - x.max(axis=-1, keepdims=True)
+    y = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+    def backward(dy):
+        dx = dy - np.exp(y) * dy  # right: dx = dy - np.exp(y) * dy.sum(axis=-1, keepdims=True)
+        return dx, None
+
+    return y, backward
+
+
+@mutant(
+    "scaled_scores_query_unscaled",
+    cause="wrong-count",
+    also=("constant-factor",),
+    like="scaled_dot_scores",
+    wrong=("dquery",),
+)
+def scaled_scores_query_unscaled(query, memory):
+    scale = 1 / np.sqrt(query.shape[-1])
+    scores = np.einsum("tnh,snh->nts", query, memory) * scale
+
+    def backward(dscores):
+        # right: dquery = scale * np.einsum("nts,snh->tnh", dscores, memory)
+        dquery = np.einsum("nts,snh->tnh", dscores, memory)
+        dmemory = np.einsum("nts,tnh->snh", dscores, query) * scale
+        return dquery, dmemory
+
+    return scores, backward
+
+
+@mutant("general_scores_weight_of_the_last_word", cause="one-step-only", like="general_scores", wrong=("dweight",))
+def general_scores_weight_of_the_last_word(query, memory, weight):
+    """One word of the decoder after the other."""
+    T, N, _ = query.shape
+    scores = np.zeros((N, T, len(memory)))
+    for t in range(T):
+        scores[:, t] = np.einsum("nh,hd,snd->ns", query[t], weight, memory)
+
+    def backward(dscores):
+        dquery, dmemory = np.zeros_like(query), np.zeros_like(memory)
+        dweight = np.zeros_like(weight)
+        for t in range(T):
+            context = np.einsum("ns,snd->nd", dscores[:, t], memory)
+            dquery[t] = context @ weight.T
+            dmemory += np.einsum("ns,nd->snd", dscores[:, t], query[t] @ weight)
+            dweight = query[t].T @ context  # right: dweight += query[t].T @ context
+        return dquery, dmemory, dweight
+
+    return scores, backward
+
+
+@mutant("location_scores_gradient_of_what_was_used", cause="gradient-shape", like="location_scores")
+def location_scores_gradient_of_what_was_used(query, weight):
+    S = len(weight) - 2  # the longest sentence was longer
+    used = weight[:S]
+
+    def backward(dscores):
+        dquery = np.einsum("nts,sq->tnq", dscores, used)
+        dweight = np.einsum("nts,tnq->sq", dscores, query)
+        # missing: dweight = np.concatenate([dweight, np.zeros((2, weight.shape[1]))])
+        return dquery, dweight
+
+    return np.einsum("tnq,sq->nts", query, used), backward
+
+
+def two_heads(rng):
+    return rng.standard_normal((3, 6)), rng.standard_normal((3, 6)), rng.standard_normal((6, 6))
+
+
+@mutant("two_heads_joined_the_wrong_way_round", cause="permuted-heads", inputs=two_heads, wrong=("dx",))
+def two_heads_joined_the_wrong_way_round(x, memory, weight):
+    """Two heads of three features, each with its own softmax."""
+    keys = memory @ weight
+    left, right = slice(0, 3), slice(3, 6)
+
+    def softmax(a):
+        e = np.exp(a - a.max(1, keepdims=True))
+        return e / e.sum(1, keepdims=True)
+
+    p = [softmax(x[:, h] @ keys[:, h].T) for h in (left, right)]
+    out = np.hstack([p[0] @ memory[:, left], p[1] @ memory[:, right]])
+
+    def backward(dout):
+        dmemory, dkeys, dxs = np.zeros_like(memory), np.zeros_like(keys), []
+        for p_h, h in zip(p, (left, right), strict=True):
+            dp = dout[:, h] @ memory[:, h].T
+            ds = p_h * (dp - (dp * p_h).sum(1, keepdims=True))
+            dmemory[:, h] += p_h.T @ dout[:, h]
+            dkeys[:, h] = ds.T @ x[:, h]
+            dxs.append(ds @ keys[:, h])
+        dx = np.hstack([dxs[1], dxs[0]])  # right: dx = np.hstack([dxs[0], dxs[1]])
+        return dx, dmemory + dkeys @ weight.T, memory.T @ dkeys
+
+    return out, backward
+
+
+@mutant("attend_weights_are_only_looked_at", cause="branch-missing", like="attend", wrong=("dscores",))
+def attend_weights_are_only_looked_at(scores, memory, mask):
+    keep = mask.T[:, None, :]
+    e = np.exp(scores - scores.max(axis=2, keepdims=True)) * keep
+    total = e.sum(axis=2, keepdims=True)
+    weights = e / np.where(total == 0, 1, total)
+
+    def backward(dcontext, dweights):
+        dw = np.einsum("tnm,snm->nts", dcontext, memory)
+        # missing: dw = dw + dweights
+        dscores = weights * (dw - (weights * dw).sum(axis=2, keepdims=True))
+        return dscores, np.einsum("nts,tnm->snm", weights, dcontext), None
+
+    return (np.einsum("nts,snm->tnm", weights, memory), weights), backward
+
+
+def best_inputs(rng):
+    return rng.standard_normal((3, 4, 5)), rng.standard_normal((5, 3, 2))
+
+
+@mutant("hard_attend_assigns_to_the_chosen", cause="repeated-ids-assigned", inputs=best_inputs, wrong=("dmemory",))
+def hard_attend_assigns_to_the_chosen(scores, memory):
+    """The best memory of each word, and its log-probability."""
+    N, T, _ = scores.shape
+    p = np.exp(scores) / np.exp(scores).sum(axis=2, keepdims=True)
+    best = np.array([[0, 2, 2, 2], [1, 1, 4, 1], [3, 0, 0, 3]])  # as it was drawn
+    sentence = np.arange(N)
+    context = np.stack([memory[best[:, t], sentence] for t in range(T)])
+    log_p = np.log(np.take_along_axis(p, best[:, :, None], axis=2))[:, :, 0]
+
+    def backward(dcontext, dlog_p):
+        dscores = -p * dlog_p[:, :, None]
+        dmemory = np.zeros_like(memory)
+        for t in range(T):
+            dmemory[best[:, t], sentence] = dcontext[t]  # right: dmemory[best[:, t], sentence] += dcontext[t]
+            dscores[sentence, t, best[:, t]] += dlog_p[:, t]
+        return dscores, dmemory
+
+    return (context, log_p), backward
+
+
+@mutant("mean_of_the_padding", cause="mask-inverted", like="masked_mean", wrong=("dmemory",))
+def mean_of_the_padding(memory, mask):
+    """The mask came from PyTorch's key_padding_mask half of the way."""
+    real = mask.astype(float)
+    count = np.maximum(real.sum(axis=0), 1)[:, None]
+
+    def backward(dmean):
+        keep = 1 - real  # right: keep = real
+        return keep[:, :, None] * (dmean / count), None
+
+    return (memory * real[:, :, None]).sum(axis=0) / count, backward

@@ -125,3 +125,172 @@ def sum_over_time_last_place(x):
         return dx
 
     return y.sum(axis=0), backward
+
+
+# ------------------------------------------------------------------------------------------------- more of one function
+
+
+@mutant(
+    "pool_windows_overlap_and_overwrite",
+    cause="repeated-ids-assigned",
+    also=("sum-missing",),
+    like="max_pool2d_with_indices, overlapping",
+    wrong=("dx",),
+)
+def pool_windows_overlap_and_overwrite(x):
+    """Windows of 3 x 2, every second row, with a border."""
+    N, C, H, W = x.shape
+    xp = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)), constant_values=-np.inf)
+    Ho, Wo = (H + 2 - 3) // 2 + 1, W + 2 - 2 + 1
+    out = np.zeros((N, C, Ho, Wo))
+    for i in range(Ho):
+        for j in range(Wo):
+            out[:, :, i, j] = xp[:, :, 2 * i : 2 * i + 3, j : j + 2].max(axis=(2, 3))
+
+    def backward(dout):
+        dxp = np.zeros_like(xp)
+        for n, c, i, j in np.ndindex(*out.shape):
+            window = xp[n, c, 2 * i : 2 * i + 3, j : j + 2]
+            a, b = np.unravel_index(window.argmax(), window.shape)
+            dxp[n, c, 2 * i + a, j + b] = dout[n, c, i, j]  # right: dxp[n, c, 2 * i + a, j + b] += dout[n, c, i, j]
+        return dxp[:, :, 1:-1, 1:-1].copy()
+
+    return out, backward
+
+
+@mutant("unpool_reads_the_next_place", cause="off-by-one", like="max_unpool2d", wrong=("dx",))
+def unpool_reads_the_next_place(x, places):
+    """The numbers of the places start at zero."""
+    N, C, h, w = x.shape
+    H, W = 5, 7
+    y = np.zeros((N * C, H * W))
+    rows, at = np.arange(N * C)[:, None], places.reshape(N * C, -1)
+    y[rows, at] = x.reshape(N * C, -1)
+
+    def backward(dy):
+        dx = dy.reshape(N * C, -1)[rows, at + 1]  # right: dx = dy.reshape(N * C, -1)[rows, at]
+        return dx.reshape(x.shape), None
+
+    return y.reshape(N, C, H, W), backward
+
+
+@mutant("enlarged_picture_one_pixel_of_six", cause="sum-missing", like="interpolate", wrong=("dx",))
+def enlarged_picture_one_pixel_of_six(x):
+    """Twice as high, three times as wide."""
+    y = x.repeat(2, axis=2).repeat(3, axis=3)
+
+    def backward(dy):
+        N, C, H, W = x.shape
+        blocks = dy.reshape(N, C, H, 2, W, 3)
+        return blocks[:, :, :, 0, :, 0].copy()  # right: return blocks.sum(axis=(3, 5))
+
+    return y, backward
+
+
+@mutant("flatten_meets_another_order", cause="permuted-axes", like="flatten", wrong=("dx",))
+def flatten_meets_another_order(x):
+    N, C, H, W = x.shape
+
+    def backward(dy):
+        # right: dx = dy.reshape(N, C, H, W)
+        dx = dy.reshape(N, H, W, C).transpose(0, 3, 1, 2)
+        return dx.copy()
+
+    return x.reshape(N, -1), backward
+
+
+@mutant("unflatten_hands_on_a_view", cause="view-returned", like="unflatten")
+def unflatten_hands_on_a_view(x):
+    def backward(dy):
+        return dy.reshape(len(x), -1)  # right: return dy.reshape(len(x), -1).copy()
+
+    return x.reshape(len(x), 2, 3, 4), backward
+
+
+def average_inputs(rng):
+    return (rng.standard_normal((2, 3, 6, 4)),)
+
+
+@mutant("average_of_a_row_of_the_window", cause="constant-factor", inputs=average_inputs, wrong=("dx",))
+def average_of_a_row_of_the_window(x):
+    N, C, H, W = x.shape
+    y = x.reshape(N, C, H // 2, 2, W // 2, 2).mean(axis=(3, 5))
+
+    def backward(dy):
+        return np.kron(dy, np.ones((2, 2))) / 2  # right: return np.kron(dy, np.ones((2, 2))) / 4
+
+    return y, backward
+
+
+@mutant("dilated_conv_reads_neighbours", cause="off-by-one", like="conv2d, dilation", wrong=("dx",))
+def dilated_conv_reads_neighbours(x, w, b):
+    """Every third row and second column under the window, step two, a border of three left and right."""
+    F, C, kh, kw = w.shape
+    N, _, H, W = x.shape
+    xp = np.pad(x, ((0, 0), (0, 0), (0, 0), (3, 3)))
+    Ho, Wo = (H - 3 * (kh - 1) - 1) // 2 + 1, (W + 6 - 2 * (kw - 1) - 1) // 2 + 1
+    out = np.zeros((N, F, Ho, Wo)) + b[:, None, None]
+
+    def seen(i, j, di, dj):
+        return (slice(None), slice(None), slice(di * i, di * i + 2 * Ho - 1, 2), slice(dj * j, dj * j + 2 * Wo - 1, 2))
+
+    for i, j in np.ndindex(kh, kw):
+        out += np.einsum("nchw,fc->nfhw", xp[seen(i, j, 3, 2)], w[:, :, i, j])
+
+    def backward(dout):
+        dxp, dw = np.zeros_like(xp), np.zeros_like(w)
+        for i, j in np.ndindex(kh, kw):
+            dw[:, :, i, j] = np.einsum("nfhw,nchw->fc", dout, xp[seen(i, j, 3, 2)])
+            # right: dxp[seen(i, j, 3, 2)] += np.einsum("nfhw,fc->nchw", dout, w[:, :, i, j])
+            dxp[seen(i, j, 3, 1)] += np.einsum("nfhw,fc->nchw", dout, w[:, :, i, j])
+        return dxp[:, :, :, 3:-3].copy(), dw, dout.sum(axis=(0, 2, 3))
+
+    return out, backward
+
+
+def signal_inputs(rng):
+    return rng.standard_normal((3, 9)), rng.standard_normal(4)
+
+
+@mutant("signal_kernel_slides_unturned", cause="kernel-not-flipped", inputs=signal_inputs, wrong=("dx",))
+def signal_kernel_slides_unturned(x, w):
+    """Correlation of signals with one kernel."""
+    K = len(w)
+    L = x.shape[1] - K + 1
+    y = np.stack([np.correlate(row, w, mode="valid") for row in x])
+
+    def backward(dy):
+        padded = np.pad(dy, ((0, 0), (K - 1, K - 1)))
+        dx = np.zeros_like(x)
+        for n in range(len(x)):
+            dx[n] = np.correlate(padded[n], w, "valid")  # right: dx[n] = np.correlate(padded[n], w[::-1], "valid")
+        dw = np.array([np.sum(dy * x[:, k : k + L]) for k in range(K)])
+        return dx, dw
+
+    return y, backward
+
+
+def paint_inputs(rng):
+    return rng.standard_normal((2, 3, 3, 4)), rng.standard_normal((3, 2, 3, 3))
+
+
+@mutant("painting_looks_back_through_a_turned_kernel", cause="kernel-not-flipped", inputs=paint_inputs, wrong=("dx",))
+def painting_looks_back_through_a_turned_kernel(x, w):
+    """Transposed convolution, step one."""
+    N, C, H, W = x.shape
+    y = np.zeros((N, w.shape[1], H + 2, W + 2))
+    for i in range(H):
+        for j in range(W):
+            y[:, :, i : i + 3, j : j + 3] += np.einsum("nc,cfab->nfab", x[:, :, i, j], w)
+
+    def backward(dy):
+        dx, dw = np.zeros_like(x), np.zeros_like(w)
+        k = w[:, :, ::-1, ::-1]  # right: k = w
+        for i in range(H):
+            for j in range(W):
+                window = dy[:, :, i : i + 3, j : j + 3]
+                dx[:, :, i, j] = np.einsum("nfab,cfab->nc", window, k)
+                dw += np.einsum("nfab,nc->cfab", window, x[:, :, i, j])
+        return dx, dw
+
+    return y, backward

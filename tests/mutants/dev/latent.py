@@ -73,3 +73,25 @@ def vae_kl_does_not_reach_the_encoder(x, W_mu, W_logvar, W_dec, b_dec):
         return dx, x.T @ dmu, x.T @ dlogvar, z.T @ dout, dout.sum(axis=0)
 
     return loss, backward
+
+
+@mutant("kl_terms_half_forgotten", cause="constant-factor", like="gaussian_kl_terms", wrong=("dlogvar",))
+def kl_terms_half_forgotten(mean, logvar):
+    kl = -0.5 * (1 + logvar - mean**2 - np.exp(logvar))
+
+    def backward(dkl):
+        dlogvar = dkl * (np.exp(logvar) - 1)  # right: dlogvar = dkl * (np.exp(logvar) - 1) / 2
+        return dkl * mean, dlogvar
+
+    return kl, backward
+
+
+@mutant("kl_not_averaged_over_the_batch", cause="wrong-count", like="gaussian_kl", wrong=("dmean", "dlogvar"))
+def kl_not_averaged_over_the_batch(mean, logvar):
+    loss = 0.5 * (mean**2 + np.exp(logvar) - logvar - 1).sum(axis=1).mean()
+
+    def backward(dloss):
+        N = 1  # right: N = len(mean)
+        return dloss * mean / N, dloss * 0.5 * (np.exp(logvar) - 1) / N
+
+    return loss, backward

@@ -320,3 +320,185 @@ def layer_norm_centres_in_place(x, weight, bias):
         return dx, (dy * y).sum(axis=(0, 1)), dy.sum(axis=(0, 1))
 
     return weight * y + bias, backward
+
+
+# ------------------------------------------------------------------------------------------------- more of one function
+
+
+@mutant("tanh_of_the_output", cause="derivative-at-preactivation", like="tanh", wrong=("dx",))
+def tanh_of_the_output(x):
+    y = np.tanh(x)
+    return y, lambda dy: dy * (1 - np.tanh(y) ** 2)  # right: return y, lambda dy: dy * (1 - np.tanh(x) ** 2)
+
+
+@mutant("elu_straight_through", cause="activation-derivative-missing", like="elu", wrong=("dx",))
+def elu_straight_through(x):
+    def backward(dy):
+        dx = dy.copy()
+        # missing: dx[x < 0] *= np.exp(x[x < 0])
+        return dx
+
+    return np.where(x > 0, x, np.expm1(np.minimum(x, 0))), backward
+
+
+@mutant("leaky_relu_sets_its_slope", cause="missing-factor", like="leaky_relu", wrong=("dx",))
+def leaky_relu_sets_its_slope(x):
+    slope = 0.01
+    y = np.where(x > 0, x, slope * x)
+
+    def backward(dy):
+        dx = dy.copy()
+        dx[x <= 0] = slope  # right: dx[x <= 0] *= slope
+        return dx
+
+    return y, backward
+
+
+@mutant("silu_forgets_the_input", cause="missing-factor", like="silu", wrong=("dx",))
+def silu_forgets_the_input(x):
+    s = 1 / (1 + np.exp(-x))
+
+    def backward(dy):
+        ds = s * (1 - s)  # right: ds = s * (1 - s) * x
+        return dy * (s + ds)
+
+    return x * s, backward
+
+
+@mutant("linear_clips_on_the_way", cause="unknown", like="linear, no bias", wrong=("dx",))
+def linear_clips_on_the_way(x, weight, bias):
+    """Somebody met an exploding gradient here."""
+
+    def backward(dy):
+        dx = dy @ weight
+        dx = np.clip(dx, -0.5, 0.5)  # right: dx = 1 * dx
+        return dx, dy.T @ x, None
+
+    return x @ weight.T, backward
+
+
+@mutant("linear_weight_in_single_precision", cause="float32-inside", like="linear, no bias", wrong=("dx",))
+def linear_weight_in_single_precision(x, weight, bias):
+    def backward(dy):
+        w = weight.astype(np.float32)  # right: w = weight
+        return dy @ w.astype(float), dy.T @ x, None
+
+    return x @ weight.T, backward
+
+
+@mutant(
+    "linear_answers_in_float32", cause="gradient-dtype", also=("float32-inside",), like="linear", wrong=("dweight",)
+)
+def linear_answers_in_float32(x, weight, bias):
+    def backward(dy):
+        dw = np.zeros(weight.shape, dtype=np.float32)  # right: dw = np.zeros(weight.shape)
+        for t in range(len(x)):
+            dw += dy[t].T @ x[t]
+        return dy @ weight, dw, dy.sum(axis=(0, 1))
+
+    return x @ weight.T + bias, backward
+
+
+@mutant("embedding_ids_are_differentiated", cause="gradient-for-integers", like="embedding")
+def embedding_ids_are_differentiated(ids, table):
+    def backward(dy):
+        dtable = np.zeros_like(table)
+        np.add.at(dtable, ids, dy)
+        return np.zeros(ids.shape), dtable  # right: return None, dtable
+
+    return table[ids], backward
+
+
+@mutant("embedding_returns_the_table_alone", cause="gradient-count", like="embedding")
+def embedding_returns_the_table_alone(ids, table):
+    def backward(dy):
+        dtable = np.zeros_like(table)
+        for i, row in zip(ids.ravel(), dy.reshape(-1, dy.shape[-1]), strict=True):
+            dtable[i] += row
+        return dtable  # right: return None, dtable
+
+    return table[ids], backward
+
+
+OWN_STREAM = np.random.default_rng(3)
+
+
+@mutant("dropout_of_a_global_stream", cause="forward-not-deterministic", inputs=dropout_inputs)
+def dropout_of_a_global_stream(x):
+    # right: keep = np.random.default_rng(3).random(x.shape) < 0.8
+    keep = OWN_STREAM.random(x.shape) < 0.8
+    return x * keep / 0.8, lambda dy: dy * keep / 0.8
+
+
+@mutant("layer_norm_mean_is_a_constant", cause="norm-mean-term-missing", like="layer_norm", wrong=("dx",))
+def layer_norm_mean_is_a_constant(x, weight, bias):
+    D = x.shape[-1]
+    mu = x.mean(-1, keepdims=True)
+    std = np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+    xhat = (x - mu) / std
+
+    def backward(dy):
+        g = dy * weight
+        dvar_part = xhat * (g * xhat).sum(-1, keepdims=True) / D
+        dx = (g - dvar_part) / std  # right: dx = (g - g.sum(-1, keepdims=True) / D - dvar_part) / std
+        return dx, (dy * xhat).sum((0, 1)), dy.sum((0, 1))
+
+    return weight * xhat + bias, backward
+
+
+@mutant("batch_norm_variance_is_a_constant", cause="norm-variance-term-missing", like="batch_norm, rows", wrong=("dx",))
+def batch_norm_variance_is_a_constant(x, gamma, beta):
+    N = x.shape[0]
+    xmu = x - x.mean(axis=0)
+    ivar = 1 / np.sqrt((xmu**2).mean(axis=0) + 1e-5)
+
+    def backward(dout):
+        dxhat = dout * gamma
+        dvar = np.sum(dxhat * xmu, axis=0) * -0.5 * ivar**3
+        dxmu = dxhat * ivar
+        # missing: dxmu = dxmu + dvar * 2 * xmu / N
+        assert dvar.shape == (x.size // N,)
+        dx = dxmu - dxmu.mean(axis=0)
+        return dx, np.sum(dout * xmu * ivar, axis=0), dout.sum(axis=0)
+
+    return gamma * xmu * ivar + beta, backward
+
+
+def running_inputs(rng):
+    return 2 * rng.standard_normal((3, 4, 2, 3)) + 1, rng.standard_normal(4), rng.standard_normal(4)
+
+
+@mutant("running_norm_forgets_its_scale", cause="missing-factor", inputs=running_inputs, wrong=("dx",))
+def running_norm_forgets_its_scale(x, gamma, beta):
+    """Evaluation: the statistics were gathered before."""
+    mean, var = np.array([0.5, -1, 0, 2]), np.array([1.5, 0.3, 2, 0.8])
+    gamma4, beta4 = gamma[None, :, None, None], beta[None, :, None, None]
+    std = np.sqrt(var + 1e-5).reshape(1, -1, 1, 1)
+    xhat = (x - mean.reshape(1, -1, 1, 1)) / std
+
+    def backward(dy):
+        dx = dy / std  # right: dx = dy * gamma4 / std
+        return dx, np.einsum("nchw,nchw->c", dy, xhat), np.einsum("nchw->c", dy)
+
+    return gamma4 * xhat + beta4, backward
+
+
+@mutant("group_norm_scale_of_the_last_image", cause="sum-missing", like="group_norm", wrong=("dweight",))
+def group_norm_scale_of_the_last_image(x, weight, bias):
+    N, C, H, W = x.shape
+    G = 2
+    rows = x.reshape(N, G, -1)
+    mu, var = rows.mean(axis=2, keepdims=True), rows.var(axis=2, keepdims=True)
+    xhat = ((rows - mu) / np.sqrt(var + 1e-5)).reshape(x.shape)
+
+    def backward(dy):
+        dweight, dbias = np.zeros(C), np.zeros(C)
+        for n in range(N):
+            dweight = (dy[n] * xhat[n]).sum(axis=(1, 2))  # right: dweight += (dy[n] * xhat[n]).sum(axis=(1, 2))
+            dbias += dy[n].sum(axis=(1, 2))
+        g = (dy * weight.reshape(1, C, 1, 1)).reshape(N, G, -1)
+        n = xhat.reshape(N, G, -1)
+        dx = (g - g.mean(2, keepdims=True) - n * (g * n).mean(2, keepdims=True)) / np.sqrt(var + 1e-5)
+        return dx.reshape(x.shape), dweight, dbias
+
+    return xhat * weight.reshape(1, C, 1, 1) + bias.reshape(1, C, 1, 1), backward

@@ -171,3 +171,50 @@ def policy_gradient_upstream_ignored(log_prob):
         return d
 
     return loss, backward
+
+
+# ------------------------------------------------------------------------------------------------- more of one function
+
+
+@mutant("reinforce_counts_the_padding", cause="wrong-count", like="reinforce", wrong=("dlog_prob",))
+def reinforce_counts_the_padding(log_prob, mask):
+    reward = np.linspace(-1, 2, log_prob.size).reshape(log_prob.shape)
+    loss = -(reward * log_prob)[mask].sum() / mask.sum()
+
+    def backward(dloss):
+        dlog_prob = -dloss * reward * mask
+        dlog_prob /= mask.size  # right: dlog_prob /= mask.sum()
+        return dlog_prob, None
+
+    return loss, backward
+
+
+@mutant("absolute_error_same_sign_for_both", cause="wrong-sign", inputs=regression, wrong=("dtarget",))
+def absolute_error_same_sign_for_both(x, target):
+    side = np.where(x > target, 1.0, -1.0)
+    loss = np.abs(x - target).sum() / len(x)
+
+    def backward(dloss):
+        dx = dloss * side / len(x)
+        dtarget = dx.copy()  # right: dtarget = -dx
+        return dx, dtarget
+
+    return loss, backward
+
+
+def pixels(rng):
+    return 2 * rng.standard_normal((4, 6)), rng.integers(0, 2, (4, 6))
+
+
+@mutant("bce_sigmoid_derivative_once_more", cause="activation-derivative-doubled", inputs=pixels, wrong=("dlogits",))
+def bce_sigmoid_derivative_once_more(logits, black):
+    """The derivative of the two together, p - t, has the sigmoid's in it already."""
+    p = 1 / (1 + np.exp(-logits))
+    loss = -np.mean(np.where(black, np.log(p), np.log(1 - p)))
+
+    def backward(dloss):
+        dlogits = dloss * (p - black) / p.size
+        dlogits = dlogits * p * (1 - p)  # right: dlogits = dlogits * 1
+        return dlogits, None
+
+    return loss, backward

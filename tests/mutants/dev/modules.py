@@ -111,3 +111,21 @@ mutant(
     inputs=lambda rng: (rng.standard_normal((4, 2, 3)), rng.standard_normal((2, 4))),
     wrong=("dcontext",),
 )(build(StateIntoEveryStep))
+
+
+class Scale(Module):
+    """y = x * w, feature by feature."""
+
+    def __init__(self, rng):
+        self.w = parameter(rng, 4)
+
+    def forward(self, x):
+        def backward(dy):
+            dw = (dy * x).sum(axis=0)
+            self.w.grad[...] = dw  # right: self.w.grad[...] += dw
+            return dy * self.w.data
+
+        return x * self.w.data, backward
+
+
+mutant("scale_module_forgets_what_was_there", cause="grad-overwritten", inputs=features)(build(Scale))

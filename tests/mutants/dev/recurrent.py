@@ -307,3 +307,211 @@ def gru_update_gate_before_sigmoid(x, h0, weight_ih, weight_hh, bias_ih, bias_hh
         return dx, dh, dW, dU, db, dc, None
 
     return (np.stack(hs[1:]), hs[-1].copy()), backward
+
+
+# ------------------------------------------------------------------------------------------------- more of one function
+
+
+@mutant("rnn_step_square_matrix_not_turned", cause="transposed", like="rnn_step", wrong=("dweight_hh",))
+def rnn_step_square_matrix_not_turned(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
+    h_new = np.tanh(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh)
+
+    def backward(dh_new):
+        dz = dh_new * (1 - h_new**2)
+        dweight_hh = h.T @ dz  # right: dweight_hh = dz.T @ h
+        return dz @ weight_ih, dz @ weight_hh, dz.T @ x, dweight_hh, dz.sum(0), dz.sum(0)
+
+    return h_new, backward
+
+
+@mutant(
+    "rnn_mask_the_other_way_round",
+    cause="mask-inverted",
+    like="rnn, mask",
+    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def rnn_mask_the_other_way_round(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    """Padding keeps the state."""
+    T = len(x)
+    hs = [h0]
+    for t in range(T):
+        new = np.tanh(x[t] @ weight_ih.T + bias_ih + hs[t] @ weight_hh.T + bias_hh)
+        hs.append(np.where(mask[t][:, None], new, hs[t]))
+    y = np.where(mask[:, :, None], np.array(hs[1:]), 0)
+
+    def backward(dy, dh):
+        is_padding = mask  # right: is_padding = ~mask
+        dx = np.zeros_like(x)
+        dW, dU, db = np.zeros_like(weight_ih), np.zeros_like(weight_hh), np.zeros_like(bias_ih)
+        for t in range(T - 1, -1, -1):
+            skip = is_padding[t][:, None]
+            dh = dh + np.where(skip, 0, dy[t])
+            dz = np.where(skip, 0, dh * (1 - hs[t + 1] ** 2))
+            dx[t] = dz @ weight_ih
+            dW += dz.T @ x[t]
+            dU += dz.T @ hs[t]
+            db += dz.sum(axis=0)
+            dh = np.where(skip, dh, dz @ weight_hh)
+        return dx, dh, dW, dU, db, db.copy(), None
+
+    return (y, hs[-1].copy()), backward
+
+
+@mutant(
+    "rnn_loop_stops_before_the_first_step",
+    cause="off-by-one",
+    like="rnn",
+    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def rnn_loop_stops_before_the_first_step(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T = x.shape[0]
+    hs = {-1: h0}
+    for t in range(T):
+        hs[t] = np.tanh(x[t] @ weight_ih.T + bias_ih + hs[t - 1] @ weight_hh.T + bias_hh)
+
+    def backward(dy, dh):
+        dx = np.zeros_like(x)
+        dW, dU, db = np.zeros_like(weight_ih), np.zeros_like(weight_hh), np.zeros_like(bias_ih)
+        for t in range(T - 1, 0, -1):  # right: for t in range(T - 1, -1, -1):
+            dz = (dy[t] + dh) * (1 - hs[t] * hs[t])
+            dx[t] = dz @ weight_ih
+            dW += dz.T @ x[t]
+            dU += dz.T @ hs[t - 1]
+            db += dz.sum(axis=0)
+            dh = dz @ weight_hh
+        return dx, dh, dW, dU, db, db.copy(), None
+
+    return (np.array([hs[t] for t in range(T)]), hs[T - 1].copy()), backward
+
+
+@mutant(
+    "gru_steps_know_nothing_of_each_other",
+    cause="missing-dh-carry",
+    like="gru",
+    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def gru_steps_know_nothing_of_each_other(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T, H = len(x), h0.shape[1]
+    hs, cache = [h0], []
+    for t in range(T):
+        a, u = x[t] @ weight_ih.T + bias_ih, hs[t] @ weight_hh.T + bias_hh
+        r, z = np.split(sigmoid(a[:, : 2 * H] + u[:, : 2 * H]), 2, axis=1)
+        n = np.tanh(a[:, 2 * H :] + r * u[:, 2 * H :])
+        cache.append((r, z, n, u[:, 2 * H :]))
+        hs.append(n + z * (hs[t] - n))
+
+    def step_backward(dh, t):
+        r, z, n, un = cache[t]
+        dn = dh * (1 - z) * (1 - n**2)
+        dz = dh * (hs[t] - n) * z * (1 - z)
+        dr = dn * un * r * (1 - r)
+        da, du = np.hstack([dr, dz, dn]), np.hstack([dr, dz, dn * r])
+        return da, du, dh * z + du @ weight_hh
+
+    def backward(dy, dh_last):
+        dx, dW, dU, db, dc = (np.zeros_like(v) for v in (x, weight_ih, weight_hh, bias_ih, bias_hh))
+        dh = dh_last
+        for t in reversed(range(T)):
+            da, du, dh_prev = step_backward(dh + dy[t], t)
+            dx[t] = da @ weight_ih
+            dW += da.T @ x[t]
+            dU += du.T @ hs[t]
+            db += da.sum(axis=0)
+            dc += du.sum(axis=0)
+            dh = np.zeros_like(dh)  # right: dh = dh_prev
+        return dx, dh_prev, dW, dU, db, dc, None
+
+    return (np.stack(hs[1:]), hs[-1].copy()), backward
+
+
+LSTM_ALL = ("dx", "dh0", "dc0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh")
+
+
+@mutant("lstm_cell_state_begins_anew", cause="missing-dc-carry", like="lstm", wrong=LSTM_ALL)
+def lstm_cell_state_begins_anew(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T = len(x)
+    h, c, kept, ys = h0, c0, [], []
+    for t in range(T):
+        ai, af, ag, ao = np.split(x[t] @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh, 4, axis=1)
+        i, f, g, o = sigmoid(ai), sigmoid(af), np.tanh(ag), sigmoid(ao)
+        new = f * c + i * g
+        kept.append((h, c, i, f, g, o, np.tanh(new)))
+        h, c = o * np.tanh(new), new
+        ys.append(h)
+
+    def backward(dy, dh, dc):
+        dx, dW, dU, db = (np.zeros_like(v) for v in (x, weight_ih, weight_hh, bias_ih))
+        for t in reversed(range(T)):
+            h_prev, c_prev, i, f, g, o, tc = kept[t]
+            dh = dh + dy[t]
+            dc = dh * o * (1 - tc**2)  # right: dc = dc + dh * o * (1 - tc**2)
+            da = np.hstack(
+                [dc * g * i * (1 - i), dc * c_prev * f * (1 - f), dc * i * (1 - g**2), dh * tc * o * (1 - o)]
+            )
+            dx[t] = da @ weight_ih
+            dW += da.T @ x[t]
+            dU += da.T @ h_prev
+            db += da.sum(0)
+            dh, dc = da @ weight_hh, dc * f
+        return dx, dh, dc, dW, dU, db, db.copy(), None
+
+    return (np.array(ys), h.copy(), c.copy()), backward
+
+
+@mutant("lstm_carries_through_the_input_gate", cause="wrong-gate", like="lstm", wrong=LSTM_ALL)
+def lstm_carries_through_the_input_gate(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T, H = len(x), h0.shape[1]
+    hs, cs, gates = [h0], [c0], []
+    for x_t in x:
+        z = weight_ih @ x_t.T + weight_hh @ hs[-1].T + (bias_ih + bias_hh)[:, None]  # (4 H, N)
+        i, f, g, o = (z[k * H : (k + 1) * H].T for k in range(4))
+        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+        gates.append((i, f, g, o))
+        cs.append(i * g + f * cs[-1])
+        hs.append(o * np.tanh(cs[-1]))
+
+    def backward(dy, dh, dc):
+        dzs = np.zeros((T, len(h0), 4 * H))
+        for t in range(T)[::-1]:
+            i, f, g, o = gates[t]
+            dh, tc = dh + dy[t], np.tanh(cs[t + 1])
+            dc = dc + dh * o * (1 - tc * tc)
+            dzs[t, :, :H] = dc * g * i * (1 - i)
+            dzs[t, :, H : 2 * H] = dc * cs[t] * f * (1 - f)
+            dzs[t, :, 2 * H : 3 * H] = dc * i * (1 - g * g)
+            dzs[t, :, 3 * H :] = dh * tc * o * (1 - o)
+            dh = dzs[t] @ weight_hh
+            dc = dc * i  # right: dc = dc * f
+        dW = np.einsum("tnk,tnd->kd", dzs, x)
+        dU = np.einsum("tnk,tnh->kh", dzs, np.array(hs[:-1]))
+        return dzs @ weight_ih, dh, dc, dW, dU, dzs.sum((0, 1)), dzs.sum((0, 1)), None
+
+    return (np.array(hs[1:]), hs[-1].copy(), cs[-1].copy()), backward
+
+
+@mutant(
+    "lstm_step_candidate_without_its_tanh",
+    cause="activation-derivative-missing",
+    like="lstm_step",
+    wrong=("dx", "dh", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def lstm_step_candidate_without_its_tanh(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
+    z = x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh
+    N, H = h.shape
+    z = z.reshape(N, 4, H)
+    i, f, g, o = sigmoid(z[:, 0]), sigmoid(z[:, 1]), np.tanh(z[:, 2]), sigmoid(z[:, 3])
+    c_next = f * c + i * g
+    h_next = o * np.tanh(c_next)
+
+    def backward(dh_next, dc_next):
+        dc_next = dc_next + dh_next * o * (1 - np.tanh(c_next) ** 2)
+        dz = np.zeros((N, 4, H))
+        dz[:, 0] = dc_next * g * i * (1 - i)
+        dz[:, 1] = dc_next * c * f * (1 - f)
+        dz[:, 2] = dc_next * i  # right: dz[:, 2] = dc_next * i * (1 - g**2)
+        dz[:, 3] = dh_next * np.tanh(c_next) * o * (1 - o)
+        dz = dz.reshape(N, 4 * H)
+        db = dz.sum(axis=0)
+        return dz @ weight_ih, dz @ weight_hh, f * dc_next, dz.T @ x, dz.T @ h, db, db.copy()
+
+    return (h_next, c_next), backward
