@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -53,6 +54,9 @@ def experiments(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate
     yield from new_draw(evidence)
     yield from flipped_kernel(evidence, elsewhere)
     yield from other_spread(evidence, tapes)
+    yield from shifted_ids(evidence, elsewhere)
+    yield from at_the_output(evidence, elsewhere)
+    yield from norm_over_other_axes(evidence, tapes)
 
 
 def judged(
@@ -205,9 +209,10 @@ SPREADS_OF_KL: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = tupl
         ("v - 1", lambda v: v - 1),
         ("sigma - 1/sigma", lambda v: np.exp(v / 2) - np.exp(-v / 2)),
         ("1 - 1/exp(v)", lambda v: 1 - np.exp(-v)),
-        ("exp(v)", np.exp),
+        ("exp(v)", lambda v: 2 * np.exp(v)),
     )
     for factor, scale in (("1/2", 0.5), ("", 1.0), ("2", 2.0))
+    if (factor, words) != ("1/2", "exp(v)")
 )
 """What students write for dKL/dv, (exp(v) - 1) / 2."""
 
@@ -243,3 +248,51 @@ def other_spread(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidat
             f"the derivative with respect to the log-variance v is taken to be {words}",
             "sigma = exp(v / 2): is v taken for sigma, for its logarithm, or for the variance?",
         )  # fmt: skip
+
+
+def shifted_ids(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
+    """The gradient for ids one place earlier or later."""
+    for j, ids in enumerate(evidence.inputs):
+        if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
+            continue
+        for axis in range(ids.ndim):
+            for step in (1, -1):
+                moved = _with(evidence.inputs, j, np.roll(ids, step, axis))
+                yield from judged(
+                    evidence, elsewhere.at(moved), "off-by-one", 1.0, "",
+                    f"the gradient is that for {evidence.names[j].removeprefix('d')} shifted by one along axis {axis}",
+                    "Which token belongs to which step?",
+                )  # fmt: skip
+
+
+def at_the_output(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
+    """The derivative of a function, taken at its value."""
+    for k in evidence.wrong:
+        y = evidence.outputs[0]
+        if is_array(y) and y.shape == evidence.inputs[k].shape and len(evidence.outputs) == 1:
+            predicted = elsewhere.at(_with(evidence.inputs, k, np.copy(y)))
+            yield from judged(
+                evidence, {k: predicted[k]} if k in predicted else {}, "derivative-at-preactivation", 1.1, "",
+                "the derivative is taken at the output instead of the input", "Which value was the derivative fed with?",
+            )  # fmt: skip
+
+
+def norm_over_other_axes(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate]:
+    """A norm's two means, taken over other axes on the way back than in the forward pass."""
+    if not tapes or "norm_form" not in tapes[0].form or 0 not in evidence.wrong or len(evidence.inputs) != 3:
+        return
+    found = {e.label: e.value for e in tapes[0].entries if e.label in ("n", "s", "w")}
+    x, dy = evidence.inputs[0], evidence.upstream[0]
+    if found["n"].shape != x.shape:
+        return
+    channel = 1 if "group" in tapes[0].form or found["s"].shape[0] == 1 else x.ndim - 1
+    n, s = found["n"], found["s"]
+    dn = dy * found["w"].reshape([-1 if a == channel else 1 for a in range(x.ndim)])
+    for count in range(1, x.ndim + 1):
+        for axes in combinations(range(x.ndim), count):
+            means = [part.mean(axis=axes, keepdims=True) for part in (dn, dn * n)]
+            yield from judged(
+                evidence, {0: (dn - means[0] - n * means[1]) / s}, "wrong-sum-axis", 0.9, "",
+                f"the means on the way back are taken over the axes {axes}",
+                "Take them over the axes of the forward pass.",
+            )  # fmt: skip

@@ -278,7 +278,7 @@ def swapped(evidence: Evidence, k: int) -> Iterator[Candidate]:
             continue
         mutual = evidence.yours[j] is not None and same(evidence.yours[j], evidence.right[k])
         yield from candidate(
-            evidence, k, "swapped-gradients", other, 0.6 if mutual else 1.1, "everywhere",
+            evidence, k, "swapped-gradients", other, 0.6 if mutual else 1.7, "everywhere",
             f"{evidence.names[k]} is the gradient of {evidence.names[j][1:]}",
             "One gradient an input, in the order of the inputs: was the order of what is returned changed?",
         )  # fmt: skip
@@ -341,6 +341,13 @@ def block(evidence: Evidence, k: int) -> Iterator[Candidate]:
             continue
         shape = [-1 if a == axis else 1 for a in range(right.ndim)]
         where = rows_in_words(evidence, k, lines) if axis == 0 else _along(axis, lines)
+        yield from _one_line_left(evidence, k, axis, ~lines)
+        edge = lines.sum() == 1 and (lines[0] or lines[-1]) and len(lines) > 2 and not gates_of(evidence, k)
+        if edge and axis == right.ndim - 1:
+            yield Candidate(
+                "one-entry", {k: 1e-7}, 1.1, where, f"only {where} at the edge {_are(where)} wrong; all others agree",
+                "Does the loop reach the edge?",
+            )  # fmt: skip
         if axis == 0 and lines.sum() == 1:
             yield from _padding_row(evidence, k, int(lines.argmax()), where)
         yield from _block_causes(evidence, k, np.broadcast_to(lines.reshape(shape), right.shape), where)
@@ -353,6 +360,21 @@ def block(evidence: Evidence, k: int) -> Iterator[Candidate]:
             f"only {int(wrong.sum())} of {wrong.size} entries are wrong, at {', '.join(map(str, index))}{more}",
             "What is special about this place: an edge, a tie, a boundary?",
         )  # fmt: skip
+
+
+def _one_line_left(evidence: Evidence, k: int, axis: int, kept: np.ndarray) -> Iterator[Candidate]:
+    """Only the first or the last step, item or place of a gradient is not zero."""
+    right = evidence.right[k]
+    if kept.sum() != 1 or not (kept[0] or kept[-1]) or len(kept) < 3:
+        return
+    predicted = np.where(kept.reshape([-1 if a == axis else 1 for a in range(right.ndim)]), right, 0)
+    time = right.ndim == 3 and axis < 2
+    what = "time step" if time else "item" if axis == 0 else f"place along axis {axis}"
+    yield from candidate(
+        evidence, k, "one-step-only" if time else "sum-missing", predicted, 1.0, "everywhere",
+        f"only the {'first' if kept[0] else 'last'} {what} receives its gradient, all others are zero",
+        "Does the loop go over all of them?",
+    )  # fmt: skip
 
 
 def _are(where: str) -> str:

@@ -27,6 +27,7 @@ class Spoil:
     rules: dict[int, Rule] = field(default_factory=dict)
     keep: dict[int, str] = field(default_factory=dict)
     label: str = ""
+    jumps: dict[int, int] = field(default_factory=dict)
 
 
 Group = Sequence[Edge]
@@ -36,6 +37,10 @@ def spoils(tape: Tape) -> Iterator[Spoil]:
     """Every single mistake that the record allows for."""
     groups = edge_groups(tape)
     classes = entry_classes(tape)
+    yield from of_all_like(tape)
+    yield from of_arrivals(tape)
+    yield from of_parts(tape)
+    yield from of_inner_functions(tape)
     for group in groups:
         yield from of_recurrence(group, classes)
         for part, words in parts_of(group):
@@ -45,9 +50,6 @@ def spoils(tape: Tape) -> Iterator[Spoil]:
                 yield from make(part, words)
         if group[0].kind in ("factor", "right", "left", "slope"):
             yield from other_values(group, classes)
-    yield from of_all_like(tape)
-    yield from of_arrivals(tape)
-    yield from of_parts(tape)
 
 
 def edge_groups(tape: Tape) -> list[list[Edge]]:
@@ -71,7 +73,7 @@ def entry_classes(tape: Tape) -> list[list[Entry]]:
 def parts_of(group: Group) -> Iterator[tuple[Group, str]]:
     """All edges of a group, and, if it is small, each by itself."""
     yield group, ""
-    if 1 < len(group) <= 6:
+    if 1 < len(group) <= 6 and group[0].child.number < 60:
         for number, edge in enumerate(group):
             words = "first" if number == 0 else "last" if number == len(group) - 1 else f"{number + 1}th"
             yield [edge], f" at the {words} of {len(group)} times"
@@ -404,6 +406,20 @@ def of_sum(group: Group, words: str) -> Iterator[Spoil]:
         "wrong-count", 1.2, f"the gradient of {target} is the mean of {count} terms, not their sum{words}",
         "What the forward pass repeats, the backward adds up.", rule_for(group, scaled(1 / count)),
     )  # fmt: skip
+    reduced = [a for a in range(len(large)) if kept and small[a] == 1 and large[a] > 1]
+    for axis in range(len(large)):
+        if len(reduced) == 1 and axis != reduced[0] and large[axis] == large[reduced[0]]:
+            wrong: Rule = lambda e, dy, a=axis, b=reduced[0]: np.expand_dims(  # noqa: E731
+                np.moveaxis(dy * e.parts["factor"], b, a).sum(axis=b), b
+            )
+            swapped: Rule = lambda e, dy, a=axis, b=reduced[0]: (  # noqa: E731
+                (dy * e.parts["factor"]).sum(axis=a, keepdims=True).swapaxes(a, b)
+            )
+            for rule in (wrong, swapped):
+                yield Spoil(
+                    "wrong-sum-axis", 1.0, f"the gradient of {target} is summed over axis {axis}{words}",
+                    "Sum over the axis that the forward pass repeats it along.", rule_for(group, rule),
+                )  # fmt: skip
     for axis, n in enumerate(large):
         if len(small) == 1 and n == small[0] and axis != len(large) - 1:
             others = tuple(a for a in range(len(large)) if a != axis)
@@ -541,7 +557,7 @@ def _cause_of_replacing(edge: Edge, right: Entry, wrong: Entry, shift: int) -> t
     activated = any(e.parent is wrong for e in right.edges) and right.op in ACTIVATIONS
     if activated or (any(e.parent is right for e in wrong.edges) and wrong.op in ACTIVATIONS):
         return "derivative-at-preactivation", 1.2
-    if right.op in ACTIVATIONS and wrong.op in ACTIVATIONS and not shift:
+    if is_gate(right) and is_gate(wrong) and not shift:
         return "wrong-gate", 1.1
     if shift or before_and_after(right, wrong):
         return "off-by-one", 1.1
@@ -558,6 +574,14 @@ def follows(own: Sequence[Entry], kind: Sequence[Entry]) -> bool:
     """Are the values of one class those of the other, a step later or earlier?"""
     after = all(a is b for a, b in zip(own[1:], kind[:-1], strict=True))
     return after or all(a is b for a, b in zip(own[:-1], kind[1:], strict=True))
+
+
+def is_gate(entry: Entry) -> bool:
+    """The value of an activation, or one minus it."""
+    from_gate = (
+        entry.op == "subtract" and any(e.parent.op in ACTIVATIONS for e in entry.edges) and len(entry.edges) == 1
+    )
+    return entry.op in ACTIVATIONS or from_gate
 
 
 STATES = {"h": "h'", "c": "c'", "h0": "h'", "c0": "c'"}
@@ -616,6 +640,22 @@ def _exp_share(x: np.ndarray) -> np.ndarray:
     return e / e.sum(axis=-1, keepdims=True)
 
 
+def of_log_sum_exp(group: Group, words: str) -> Iterator[Spoil]:
+    """p = softmax(x) in another's place: of p, of x, of log p."""
+    for cause, cost, finding, value in (
+        ("softmax-applied-twice", 0.9, "the softmax is taken once more, of what is already a distribution", _exp_share),
+        ("derivative-at-preactivation", 1.2, "log p stands where p belongs", np.log),
+        ("softmax-second-term-missing", 1.3, "the gradient is p - p^2: only the diagonal", lambda p: p * p),
+    ):
+        rule: Rule = lambda e, dy, v=value: dy[..., None] * v(e.parts["share"])  # noqa: E731
+        yield Spoil(cause, cost, finding + words, "The gradient is p - q.", rule_for(group, rule))
+    scores: Rule = lambda e, dy: dy[..., None] * e.parent.value  # noqa: E731
+    finding = "the scores stand where their softmax belongs"
+    yield Spoil("derivative-at-preactivation", 1.2, finding, "The gradient is p - q.", rule_for(group, scores))
+    missing = "softmax-second-term-missing"
+    yield Spoil(missing, 0.9, "the path through the softmax's sum is missing", "The gradient is dy - p sum(dy).", rule_for(group, None))  # fmt: skip
+
+
 def of_gather(group: Group, words: str) -> Iterator[Spoil]:
     """Rows of a table: repeated ids, and the row of the padding."""
 
@@ -636,6 +676,14 @@ def of_gather(group: Group, words: str) -> Iterator[Spoil]:
         count = edge.rule(edge, np.ones_like(dy))
         return edge.rule(edge, dy) / np.maximum(count, 1)
 
+    index = group[0].parts["index"]
+    if (
+        isinstance(index, tuple)
+        and len(index) == 4
+        and all(isinstance(i, np.ndarray) and i.ndim == 4 for i in index[2:])
+    ):
+        yield from of_windows(group)
+        return
     target = named(group[0].parent)
     hint = "np.add.at(dW, ids, dy) adds up; dW[ids] += dy does not."
     finding = f"of an id that occurs twice only the last gradient arrives in {target}{words}"
@@ -644,6 +692,46 @@ def of_gather(group: Group, words: str) -> Iterator[Spoil]:
     yield Spoil("repeated-ids-assigned", 0.8, finding, hint, rule_for(group, first))
     finding = f"gradients of an id that occurs twice are averaged in {target}{words}"
     yield Spoil("wrong-count", 1.0, finding, "Add them up.", rule_for(group, averaged))
+
+
+def of_windows(group: Group) -> Iterator[Spoil]:
+    """Windows that are painted back: one place off, with another stride, or over each other."""
+    *_, rows, columns = group[0].parts["index"]
+    taps = (rows - rows[:, :, :1], columns - columns[..., :1])  # how far a window is from the first
+    strides = (rows[0, 0, 1:2, 0] - rows[0, 0, :1, 0], columns[0, 0, 0, 1:2] - columns[0, 0, 0, :1])
+
+    def painted(move_rows: np.ndarray | int, move_columns: np.ndarray | int) -> Rule:
+        def rule(e: Edge, dy: np.ndarray) -> np.ndarray:
+            dx = np.zeros(e.parent.value.shape)
+            r, c = np.broadcast_arrays(rows + move_rows, columns + move_columns)
+            inside = (r >= 0) & (r < dx.shape[2]) & (c >= 0) & (c < dx.shape[3])
+            for place in np.argwhere(inside):
+                a, b, i, j = place
+                dx[:, :, r[a, b, i, j], c[a, b, i, j]] += dy[:, :, a, b, i, j]
+            return dx
+
+        return rule
+
+    def overwritten(e: Edge, dy: np.ndarray) -> np.ndarray:
+        dx = np.zeros(e.parent.value.shape)
+        for i in range(dy.shape[4]):
+            for j in range(dy.shape[5]):
+                dx[:, :, rows[:, :, i, 0], columns[:, :, 0, j]] = dy[:, :, :, :, i, j]
+        return dx
+
+    hint = "Output o sees the places o s + i - p: where does its gradient go?"
+    for move in ((1, 0), (0, 1), (1, 1), (-1, 0), (0, -1), (-1, -1)):
+        finding = f"the gradient of the windows is painted {move[0]} rows and {move[1]} columns too far"
+        yield Spoil("off-by-one", 1.0, finding, hint, rule_for(group, painted(*move)))
+    if any(s.size and s[0] > 1 for s in strides):
+        back = [t - t // max(int(s[0]) if s.size else 1, 1) for t, s in zip(taps, strides, strict=True)]
+        for moves in ((-back[0], -back[1]), (-back[0], 0), (0, -back[1])):
+            finding = "the gradient of the windows is painted as if the stride were 1"
+            yield Spoil("off-by-one", 0.9, finding, hint, rule_for(group, painted(*moves)))
+    finding = "where windows overlap only the last one's gradient stays"
+    yield Spoil(
+        "sum-missing", 0.9, finding, "Add up what the windows paint: += instead of =.", rule_for(group, overwritten)
+    )
 
 
 def of_spread(group: Group, words: str) -> Iterator[Spoil]:
@@ -725,6 +813,7 @@ MAKERS: dict[str, tuple[Callable[[Group, str], Iterator[Spoil]], ...]] = {
     "left": (of_product,),
     "right": (of_product,),
     "softmax": (of_softmax,),
+    "logsumexp": (of_log_sum_exp,),
     "gather": (of_gather,),
     "spread": (of_spread,),
     "largest": (of_largest,),
@@ -765,11 +854,40 @@ def of_all_like(tape: Tape) -> Iterator[Spoil]:
                 hint = "Is what comes back from the next step added?"
                 yield Spoil(cause, 0.8, finding, hint, rule_for(part, None))
     yield from of_all_masks(edges)
+    mean_paths, deviations = [e for e in edges if is_mean_path(e)], [e for e in edges if is_deviation_path(e)]
+    if mean_paths and deviations:
+        both = rule_for([*mean_paths, *deviations], None)
+        finding = "mean and standard deviation are taken for constants"
+        hint = "Every x changes the mean and the variance, and with them all outputs."
+        yield Spoil("norm-variance-term-missing", 1.0, finding, hint, both)
+        yield Spoil("norm-mean-term-missing", 1.1, finding, hint, both)
+    means = [e for e in edges if e.kind == "spread" and e.child.op == "mean"]
+    if len(means) > 1:
+        n = means[0].parent.value.size // means[0].child.value.size
+        shape = means[0].parent.value.shape
+        counts = {c for c in (*shape, *(a * b for a, b in pairwise(shape)), n - 1, 1) if c and c != n}
+        for count in sorted(counts):
+            finding = f"the means are taken over {count} instead of {n}"
+            hint = "How many numbers does the mean of the forward pass divide by?"
+            yield Spoil("wrong-count", 1.1, finding, hint, rule_for(means, scaled(n / count)))
     heads = [e for e in edges if e.kind == "transpose"]
     if heads:
         rule = lambda e, dy: dy.reshape(e.parent.value.shape)  # noqa: E731
         hint = "Reshape keeps the order in memory: was it used where a transpose is due?"
         yield Spoil("permuted-axes", 1.6, "axes are reshaped back instead of transposed", hint, rule_for(heads, rule))
+
+
+def of_inner_functions(tape: Tape) -> Iterator[Spoil]:
+    """The chain rule stops too early: the derivative of an inner function is left out."""
+    for leaf in (e for e in tape.leaves if e is not None and e.value.size > 1):
+        for entry in tape.entries:
+            reshaped = entry.op in ("reshape", "transpose", "part", "where", "input", "carry")
+            if reshaped or entry.value.shape != leaf.value.shape or not entry.edges or len(tape.entries) > 60:
+                continue
+            if descends(entry, leaf, 12) and not any(e.parent is leaf and e.kind == "slope" for e in entry.edges):
+                finding = f"the gradient of {named(entry)} is taken for that of {named(leaf)}"
+                hint = "Is the derivative of the inner function missing? The chain rule goes on to the input."
+                yield Spoil("missing-factor", 1.5, finding, hint, jumps={entry.number: leaf.number})
 
 
 def of_all_masks(edges: Sequence[Edge]) -> Iterator[Spoil]:
@@ -820,6 +938,10 @@ def of_arrivals(tape: Tape) -> Iterator[Spoil]:
             if steps:
                 step = "last" if which == "first" else "first"
                 cause, cost = "one-step-only", 0.9
+                users = sorted(entry.users, key=lambda u: u.child.number, reverse=which == "first")
+                alone = [u for u in entry.users if (u.child.place, u.slot) == (users[0].child.place, users[0].slot)]
+                if len(alone) == 1:
+                    cause, cost = "branch-missing", 1.2
                 finding = f"only the {step} time step contributes to the gradient of {name}"
                 hint = "Was it assigned in the loop, `=` instead of `+=`?"
             else:

@@ -90,13 +90,15 @@ class Tape:
         upstream: Sequence[np.ndarray],
         rules: dict[int, Rule] | None = None,
         keep: dict[int, str] | None = None,
+        jumps: dict[int, int] | None = None,
     ) -> list[np.ndarray | None]:
         """Gradients of the leaves.
 
         `rules` replaces the rules of edges (by id); `keep` says of entries (by number) that of several gradients that
-        arrive only the "first" or the "last" counts, in the order of the backward pass.
+        arrive only the "first" or the "last" counts, in the order of the backward pass; `jumps` hands the gradient of
+        an entry to another as it is, past all that is between them.
         """
-        rules, keep = rules or {}, keep or {}
+        rules, keep, jumps = rules or {}, keep or {}, jumps or {}
         arrived: list[np.ndarray | None] = [None] * len(self.entries)
         for (entry, _), dy in zip(self.outputs, upstream, strict=True):
             if entry is not None:
@@ -105,6 +107,10 @@ class Tape:
         for entry in reversed(self.entries):
             dy = arrived[entry.number]
             if dy is None:
+                continue
+            if entry.number in jumps:
+                held = arrived[jumps[entry.number]]
+                arrived[jumps[entry.number]] = dy if held is None else held + dy
                 continue
             for edge in entry.edges:
                 gradient = rules.get(id(edge), edge.rule)(edge, dy)
@@ -403,6 +409,10 @@ def _softmax(edge: Edge, dy: np.ndarray) -> np.ndarray:
     return y * (dy - (y * dy).sum(axis=-1, keepdims=True))
 
 
+def _shared(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    return dy[..., None] * edge.parts["share"]
+
+
 def _einsum(edge: Edge, dy: np.ndarray) -> np.ndarray:
     before, own, others, arrays, result = (edge.parts[p] for p in ("before", "own", "others", "arrays", "result"))
     missing = [c for c in own if c not in result and not any(c in o for o in others)]
@@ -485,6 +495,14 @@ def softmax(x: Any, mask: Any = None) -> Any:
     y = y if mask is None else y * mask
     y /= np.maximum(y.sum(axis=-1, keepdims=True), 1e-300)
     return _new(x.tape, "softmax", y, [Edge(x.entry, 0, "softmax", _softmax)])
+
+
+def log_sum_exp(x: Any) -> Any:
+    """Over the last axis, as one operation."""
+    top = x.value.max(axis=-1, keepdims=True)
+    value = (np.log(np.exp(x.value - top).sum(axis=-1, keepdims=True)) + top)[..., 0]
+    share = np.exp(x.value - value[..., None])
+    return _new(x.tape, "logsumexp", value, [Edge(x.entry, 0, "logsumexp", _shared, share=share)])
 
 
 def carry(x: Any, cause: str, label: str = "") -> Any:
