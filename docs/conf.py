@@ -33,6 +33,7 @@ nb_execution_raise_on_error = True
 nb_merge_streams = True
 nb_number_source_lines = False
 
+add_module_names = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
 napoleon_google_docstring = False
@@ -50,6 +51,10 @@ if KATEX.is_dir():
     katex_options = "{throwOnError: false}"
 
 
+EQUATION = re.compile(r"[a-z]\S{0,12} = ")
+"""Where a docstring is one sentence and one equation, Python takes away the indent that would tell it."""
+
+
 def plain_text(app, what, name, obj, options, lines):
     """Docstrings are written for the terminal: their indented lines are equations, and stand as they are."""
     result = []
@@ -60,11 +65,11 @@ def plain_text(app, what, name, obj, options, lines):
             break
         if not line.strip():
             result.append("")
-        elif line.startswith("    "):
+        elif line.startswith("    ") or (EQUATION.match(line) and result and not result[-1]):
             marked = next((words for words in reversed(result) if words), "").endswith("::")
             result += [] if literal or marked else ["", "::", ""]
             literal = True
-            result.append(line)
+            result.append("    " + line.strip() if not line.startswith("    ") else line)
         else:
             result += [""] if literal and result[-1] else []
             literal = False

@@ -7,6 +7,7 @@ The bytes depend on the source alone. The metadata are nbgrader's (schema 3): th
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from minis2s.lessons.exercise import Exercises, load_exercises
 from minis2s.lessons.source import Cell, blank, read_source, solved
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+TAG = re.compile(r"\\tag\{[^}]*\}")
 STUDENT, SOLUTION, PAGE = "student", "solution", "page"
 
 
@@ -69,7 +71,7 @@ def _cells(cell: Cell, id_: str, exercises: Exercises, kind: str) -> list[dict[s
     """The cells of a notebook that a cell of the source becomes."""
     metadata: dict[str, Any] = {"tags": cell.options["tags"]} if "tags" in cell.options else {}
     if cell.markdown:
-        return [_markdown(id_, cell.source, metadata)]
+        return [_markdown(id_, _for_katex(cell.source) if kind == PAGE else cell.source, metadata)]
     if "exercise" in cell.options:
         return _exercise(cell, id_, metadata, kind)
     if "check" in cell.options:
@@ -96,6 +98,11 @@ def _check(cell: Cell, id_: str, exercises: Exercises, metadata: dict[str, Any],
     if kind != PAGE:
         metadata |= {"nbgrader": _nbgrader(f"{exercise.name}-check", points=exercise.points)}
     return _code(id_, source, metadata)
+
+
+def _for_katex(text: str) -> str:
+    """Escape the underscores in an equation's tag, which is text; Jupyter's MathJax does not ask for it."""
+    return TAG.sub(lambda tag: tag[0].replace("_", r"\_"), text)
 
 
 def _nbgrader(grade_id: str, solution: bool = False, points: int = 0) -> dict[str, Any]:

@@ -59,6 +59,7 @@ def test_the_page_shows_the_blank_and_folds_the_solution(sample):
     assert solution["metadata"]["tags"] == ["hide-input"]
     assert "SOLUTION" not in source(solution)
     assert not graded(found)
+    assert r"\tag{scale\_it 1}" in source(found["cell-001"])  # or KaTeX refuses it
 
 
 def test_ids_are_unique_and_valid(sample):

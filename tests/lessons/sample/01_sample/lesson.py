@@ -3,7 +3,7 @@
 #
 # **The question.** What does a lesson look like? Its answer is $y = 3x$, times a weight:
 #
-# $$y = x * w \tag{scale 1}$$
+# $$y = x * w \tag{scale_it 1}$$
 
 # %%
 import numpy as np
