@@ -1,4 +1,4 @@
-"""What can be wrong with a backward pass: a stable identifier, a title, and a paragraph with the line of maths for each.
+"""What can be wrong with a backward pass: a stable identifier, a title, and a paragraph and the line of maths for each.
 
 In the formulas L is the loss, dy = dL/dy the gradient that comes in, dx = dL/dx the one that goes out.
 """
@@ -23,9 +23,9 @@ dy_j/dx. Zeros mean that the result was never written into the array that is ret
 was left out, or that a factor of the product is zero, as (y > 0) for the wrong y.
 
 wrong-sign: The sign is wrong
-The gradient has the right size and points the wrong way: training climbs instead of descending. A minus sign was lost or
-won on the way back: y = a - b gives da = dy and db = -dy; y = 1 - z gives dz = -dy; y = 1/x gives dx = -dy / x^2; the
-loss -log p gives dp = -dloss / p.
+The gradient has the right size and points the wrong way: training climbs instead of descending. A minus sign was lost
+or won on the way back: y = a - b gives da = dy and db = -dy; y = 1 - z gives dz = -dy; y = 1/x gives dx = -dy / x^2;
+the loss -log p gives dp = -dloss / p.
 
 constant-factor: A constant factor is missing or too many
 All entries are off by the same simple number. The usual sources: y = x^2 gives 2 x dy, y = x^2/2 gives x dy,
@@ -47,8 +47,8 @@ numbers in the order of memory; only transpose moves an axis. What the forward d
 with transpose(argsort(p)); what it reshapes, the backward reshapes to x.shape.
 
 permuted-gates: Gates are in another order
-The blocks of rows are right but stand in another order. The gradient of z = (z_1, ..., z_k) is put together in the order
-in which z was split: dz = concatenate(dz_1, ..., dz_k). Here that is i f g o for the LSTM and r z n for the GRU.
+The blocks of rows are right but stand in another order. The gradient of z = (z_1, ..., z_k) is put together in the
+order in which z was split: dz = concatenate(dz_1, ..., dz_k). Here that is i f g o for the LSTM and r z n for the GRU.
 
 permuted-heads: Heads are in another order
 The blocks that belong to the attention heads are right but are swapped or interleaved. If the forward splits D into
@@ -201,7 +201,7 @@ gradient-count: The number of gradients is wrong
 
 gradient-shape: The shape of a gradient is wrong
 A gradient holds dL/dx_i for each entry x_i, so it has the shape of its input. If it is larger, something that was
-broadcast has not been summed, y_nd = x_nd + b_d gives db_d = sum_n dy_nd; if its sides are swapped, it is the transpose.
+broadcast has not been summed, y_nd = x_nd + b_d gives db_d = sum_n dy_nd; if its sides are swapped, it is transposed.
 
 gradient-dtype: The dtype of a gradient is wrong
 A gradient has the dtype of its input: float64 in, float64 out. Another one shows that something inside was computed in

@@ -1,6 +1,7 @@
 """Each hypothesis has a mistake that it explains, and names before all others."""
 
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -306,7 +307,7 @@ def dropout_draws_again(x):
 
 def convolution(flip=False, shift=0):
     def conv(x, weight):
-        N, C, H, W = x.shape
+        N, _, H, W = x.shape
         O, _, k, _ = weight.shape
         padded = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
         y = np.zeros((N, O, H, W))
@@ -517,3 +518,12 @@ def test_every_cause_is_explained_with_its_maths():
         text = explain(cause)
         assert 80 < len(text) < 700
     assert not set(WRONG_CAUSES) & set(CONTRACT_CAUSES)
+
+
+def test_the_page_lists_every_cause():
+    page = Path(__file__).parents[2] / "docs" / "gradcheck.md"
+    if not page.exists():
+        pytest.skip("no documentation beside these tests")
+    text = " ".join(page.read_text(encoding="utf-8").split())
+    for cause in CAUSES.values():
+        assert f"**{cause.id}**: {cause.title}. {cause.explanation}" in text

@@ -1,7 +1,7 @@
 """From wrong numbers to the mistake that made them.
 
 Each hypothesis computes what the gradient would be if one certain mistake had been made, and is held against the
-gradient that came. No hypothesis looks at source text: a loop and an einsum with the same mistake give the same numbers.
+gradient that came. None looks at source text: a loop and an einsum with the same mistake give the same numbers.
 """
 
 from __future__ import annotations

@@ -38,8 +38,8 @@ class Evidence:
     names: tuple[str, ...]
     outputs: tuple
     upstream: tuple
-    yours: tuple[np.ndarray | None, ...]
-    right: tuple[np.ndarray | None, ...]
+    yours: tuple
+    right: tuple
     wrong: tuple[int, ...]
     tolerance: float
 

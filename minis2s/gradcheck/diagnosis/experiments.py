@@ -57,6 +57,9 @@ def experiments(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate
     yield from shifted_ids(evidence, elsewhere)
     yield from at_the_output(evidence, elsewhere)
     yield from norm_over_other_axes(evidence, tapes)
+    yield from one_pixel_of_many(evidence, elsewhere)
+    yield from passed_on(evidence)
+    yield from log_softmax_without_sum(evidence, tapes)
 
 
 def judged(
@@ -87,7 +90,9 @@ def one_part_of_the_output(evidence: Evidence, elsewhere: Elsewhere) -> Iterator
         cause = "one-step-only" if time else "sum-missing"
         what = "time step" if time else "item" if axis == 0 else f"place along axis {axis}"
         for pick, spelt in ((n - 1, "last"), (0, "first")):
-            upstream = [_only(dy, axis, pick, n) if is_array(dy) and dy.ndim == first.ndim else dy for dy in evidence.upstream]  # fmt: skip
+            upstream = [
+                _only(dy, axis, pick, n) if is_array(dy) and dy.ndim == first.ndim else dy for dy in evidence.upstream
+            ]
             cost = 1.0 if time else 1.1 if axis == 0 else 1.5
             yield from judged(
                 evidence, elsewhere.with_upstream(upstream), cause, cost, "",
@@ -174,7 +179,13 @@ def new_draw(evidence: Evidence) -> Iterator[Candidate]:
         off = np.abs(b) < 1e-6 * abs(scale)
         two_valued = scale > 0 and off.any() and np.all(off | (np.abs(b - scale) < 1e-5 * scale))
         mine = np.all((np.abs(a) < 1e-5) | (np.abs(a - scale) < 1e-5 * scale))
-        if two_valued and mine and (np.abs(a) < 1e-5).any() and (off & (np.abs(a) > 1e-5)).any() and (~off & (np.abs(a) < 1e-5)).any():  # fmt: skip
+        if (
+            two_valued
+            and mine
+            and (np.abs(a) < 1e-5).any()
+            and (off & (np.abs(a) > 1e-5)).any()
+            and (~off & (np.abs(a) < 1e-5)).any()
+        ):
             yield Candidate(
                 "dropout-new-mask", {k: 0.0}, 0.8, "",
                 "the gradient is that of another mask of the same kind than the one of the forward pass",
@@ -200,7 +211,6 @@ def flipped_kernel(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candida
 SPREADS_OF_KL: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = tuple(
     (f"{factor} ({words})" if factor else words, lambda v, f=function, s=scale: s * f(v))
     for words, function in (
-        ("exp(v) - 1", lambda v: np.exp(v) - 1),
         ("exp(2 v) - 1", lambda v: np.exp(2 * v) - 1),
         ("exp(v / 2) - 1", lambda v: np.exp(v / 2) - 1),
         ("v - 1/v", lambda v: v - 1 / v),
@@ -273,7 +283,7 @@ def at_the_output(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidat
             predicted = elsewhere.at(_with(evidence.inputs, k, np.copy(y)))
             yield from judged(
                 evidence, {k: predicted[k]} if k in predicted else {}, "derivative-at-preactivation", 1.1, "",
-                "the derivative is taken at the output instead of the input", "Which value was the derivative fed with?",
+                "the derivative is taken at the output instead of the input", "Which value was it fed with?",
             )  # fmt: skip
 
 
@@ -296,3 +306,41 @@ def norm_over_other_axes(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[
                 f"the means on the way back are taken over the axes {axes}",
                 "Take them over the axes of the forward pass.",
             )  # fmt: skip
+
+
+def passed_on(evidence: Evidence) -> Iterator[Candidate]:
+    """The gradient that comes in goes out as it is."""
+    for k in evidence.wrong:
+        dy = evidence.upstream[0]
+        if is_array(dy) and len(evidence.upstream) == 1 and dy.shape == evidence.inputs[k].shape:
+            yield from judged(
+                evidence, {k: dy}, "activation-derivative-missing", 1.0, "",
+                "the gradient that comes in is handed on as it is", "dx = dy f'(x): was the derivative applied?",
+            )  # fmt: skip
+
+
+def log_softmax_without_sum(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate]:
+    """Of dy - p sum(dy) the sum is left out."""
+    if not tapes or "log_softmax" not in tapes[0].form or 0 not in evidence.wrong:
+        return
+    dy, p = evidence.upstream[0], np.exp(evidence.outputs[0])
+    yield from judged(
+        evidence, {0: dy - p * dy}, "sum-missing", 0.8, "",
+        "what flows back is dy - p dy", "It is dy - p sum(dy): was the sum left out?",
+    )  # fmt: skip
+
+
+def one_pixel_of_many(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
+    """Of the places that an enlarged picture repeats a pixel at, only one sends gradient back."""
+    x, dy = evidence.inputs[0], evidence.upstream[0]
+    if not (is_array(x) and is_array(dy) and x.ndim == dy.ndim == 4) or any(dy.shape[a] % x.shape[a] for a in (2, 3)):
+        return
+    down, across = (dy.shape[a] // x.shape[a] for a in (2, 3))
+    for i, j in {(0, 0), (down - 1, across - 1)} if down * across > 1 else ():
+        kept = np.zeros_like(dy)
+        kept[:, :, i::down, j::across] = dy[:, :, i::down, j::across]
+        yield from judged(
+            evidence, elsewhere.with_upstream([kept, *evidence.upstream[1:]]), "sum-missing", 1.0, "",
+            f"of the {down * across} places that a pixel is repeated at only one sends gradient back",
+            "Add up the gradients of all of them.",
+        )  # fmt: skip

@@ -184,7 +184,7 @@ def cross_entropy_form(smoothing: float, divide: bool) -> Form:
     return form
 
 
-def cross_entropy_at_once_form(logits, target, mask=None):  # noqa: ANN001, ANN201, D103
+def cross_entropy_at_once_form(logits, target, mask=None):  # noqa: D103
     if not isinstance(target, np.ndarray) or target.dtype.kind not in "iu":
         raise Untraceable("target")
     q = np.eye(logits.shape[-1])[target]
@@ -198,7 +198,7 @@ def cross_entropy_at_once_form(logits, target, mask=None):  # noqa: ANN001, ANN2
     return (nll.sum() * (1 / count), np.array(float(count))), None
 
 
-def log_softmax_at_once_form(x, mask=None):  # noqa: ANN001, ANN201, D103
+def log_softmax_at_once_form(x, mask=None):  # noqa: D103
     if mask is not None:
         raise Untraceable("mask")
     return x - log_sum_exp(x)[..., None], None
@@ -461,9 +461,7 @@ def references(inputs: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tap
             continue
         if matched(tape, outputs):
             tape.form = form.__qualname__
-            tape.again = lambda inputs, form=form, order=order_of(tape, form, inputs): _ordered(
-                record(form, inputs), order
-            )
+            tape.again = again(form, order_of(tape, form, inputs))
             found.append(tape)
             if len(found) == 2:
                 break
@@ -474,6 +472,11 @@ def order_of(tape: Tape, form: Form, inputs: Sequence[Any]) -> list[int]:
     """Which outputs of the form are those that were asked for."""
     places = [entry.number if entry is not None else -1 for entry, _ in record(form, inputs).outputs]
     return [places.index(entry.number) if entry is not None else -1 for entry, _ in tape.outputs]
+
+
+def again(form: Form, order: list[int]) -> Callable[[Sequence[Any]], Tape]:
+    """How to record a form at other inputs."""
+    return lambda inputs: _ordered(record(form, inputs), order)
 
 
 def _ordered(tape: Tape, order: list[int]) -> Tape:
@@ -488,7 +491,9 @@ def matched(tape: Tape, outputs: Sequence[np.ndarray]) -> bool:
         if not isinstance(y, np.ndarray | np.floating) or y.dtype.kind != "f":
             found.append((None, y))
             continue
-        hit = next((o for o in tape.outputs if np.shape(o[1]) == np.shape(y) and np.allclose(o[1], y, 1e-8, 1e-10)), None)  # fmt: skip
+        hit = next(
+            (o for o in tape.outputs if np.shape(o[1]) == np.shape(y) and np.allclose(o[1], y, 1e-8, 1e-10)), None
+        )
         if hit is None:
             return False
         found.append(hit)

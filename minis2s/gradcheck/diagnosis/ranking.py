@@ -31,9 +31,8 @@ def told(evidence: Evidence, found: Sequence[Candidate]) -> list[Diagnosis]:
     chosen = chosen[:TOLD]
     if not chosen:
         return [unknown(evidence)]
-    diagnoses = []
-    for candidate in chosen:
-        diagnoses.append(diagnosis(evidence, candidate, main_gradient(evidence, candidate)))
+    diagnoses: list[Diagnosis] = []
+    diagnoses.extend(diagnosis(evidence, c, main_gradient(evidence, c)) for c in chosen)
     return diagnoses + followers(evidence, usable, diagnoses)
 
 
@@ -45,11 +44,19 @@ def badness(evidence: Evidence, candidate: Candidate) -> tuple:
     cost = candidate.cost
     cost += UNEXPLAINED * (1 - len(explained) / count) if explained else 0
     cost += CONTRADICTED * candidate.contradictions / max(right, 1)
+    if candidate.cause.startswith("mask") and not has_mask(evidence):
+        cost += 1.5
     if explained:
         return (0, cost)
     left = candidate.residual
     share = 1 - len(candidate.residuals) / count
     return (1, cost + UNEXPLAINED * share + 2 * max(log10(left / EXACT), 0))
+
+
+def has_mask(evidence: Evidence) -> bool:
+    """Is there an input that is a mask?"""
+    arrays = [x for x in evidence.inputs if isinstance(x, np.ndarray) and x.size > 1]
+    return any(x.dtype.kind in "biu" or np.all((x == 0) | (x == 1)) for x in arrays)
 
 
 def main_gradient(evidence: Evidence, candidate: Candidate) -> int:

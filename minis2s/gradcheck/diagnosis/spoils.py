@@ -66,7 +66,9 @@ def entry_classes(tape: Tape) -> list[list[Entry]]:
     classes: dict[tuple, list[Entry]] = {}
     for entry in tape.entries:
         if entry.value.size > 1:
-            classes.setdefault((entry.op, entry.place, entry.label if entry.op != "input" else entry.number), []).append(entry)  # fmt: skip
+            classes.setdefault(
+                (entry.op, entry.place, entry.label if entry.op != "input" else entry.number), []
+            ).append(entry)
     return list(classes.values())
 
 
@@ -178,7 +180,13 @@ def of_recurrence(group: Group, classes: list[list[Entry]]) -> Iterator[Spoil]:
     cause = "missing-dc-carry" if gate else "missing-dh-carry"
     state = named(edge.parent)
     hint = "Is what comes back from the next step added?"
-    yield Spoil(cause, 0.9, f"the gradient of {state} does not go from one step to the one before", hint, rule_for(carried, None))  # fmt: skip
+    yield Spoil(
+        cause,
+        0.9,
+        f"the gradient of {state} does not go from one step to the one before",
+        hint,
+        rule_for(carried, None),
+    )
     if gate:
         finding = f"the gradient of {state} goes from one step to the one before without its factor"
         rule: Rule = lambda e, dy: unbroadcast(dy, e.parent.value.shape)  # noqa: E731
@@ -260,13 +268,13 @@ def of_slope(group: Group, words: str) -> Iterator[Spoil]:
         )  # fmt: skip
         yield Spoil(
             doubled, 0.9 + extra, f"what flows back through {name} is off by the factor {formula}{words}",
-            f"Was {op}'s derivative applied twice?", rule_for(group, lambda e, dy: dy * e.parts["slope"] ** 2), label=name,
+            f"Was {op}'s derivative applied twice?", rule_for(group, lambda e, dy: dy * e.parts["slope"] ** 2),
         )  # fmt: skip
         for cost, spelt, value in wrong_slopes(op):
             yield Spoil(
                 "derivative-at-preactivation", cost + extra,
                 f"{op}'s derivative at {name} is computed as {spelt}{words}",
-                f"With y the output of {op} the derivative is {FORMULA[op].format(y='y')}: which value was it fed with?",
+                f"With y the output of {op} the derivative is {FORMULA[op].format(y='y')}: what was it fed with?",
                 rule_for(group, lambda e, dy, v=value: dy * v(e.parent.value, e.child.value, dy)), label=name,
             )  # fmt: skip
         if op == "sigmoid":
@@ -278,7 +286,8 @@ def of_slope(group: Group, words: str) -> Iterator[Spoil]:
     else:
         logvar = op == "exp"
         yield Spoil(
-            "logvar-as-sigma" if logvar else "missing-factor", 1.3 + extra, f"the derivative of {name} is missing{words}",
+            "logvar-as-sigma" if logvar else "missing-factor", 1.3 + extra,
+            f"the derivative of {name} is missing{words}",
             "Which function was it, and what is its derivative?", rule_for(group, lambda e, dy: dy),
         )  # fmt: skip
         if op in ("square", "power"):
@@ -303,7 +312,7 @@ def wrong_slopes(op: str) -> list[tuple[float, str, Callable]]:
     if op == "sigmoid":
         return [
             (1.0, "x (1 - x) of its argument x", lambda x, y, dy: x * (1 - x)),
-            (1.1, "s(y) (1 - s(y)), s the sigmoid, of its output y", lambda x, y, dy: np.exp(-y) / (1 + np.exp(-y)) ** 2),
+            (1.1, "s(y) (1 - s(y)) of its output y", lambda x, y, dy: np.exp(-y) / (1 + np.exp(-y)) ** 2),
             (1.6, "1 - y^2, tanh's", lambda x, y, dy: 1 - y * y),
             (1.6, "y (1 + y)", lambda x, y, dy: y * (1 + y)),
         ]  # fmt: skip
@@ -348,7 +357,7 @@ def of_factor(group: Group, words: str) -> Iterator[Spoil]:
         )  # fmt: skip
         if factor.ndim:
             yield Spoil(
-                "missing-factor", 2.2 + extra, f"the factor {other} is applied twice on the way back to {target}{words}",
+                "missing-factor", 2.2 + extra, f"the factor {other} is applied twice on the way to {target}{words}",
                 "y = a b gives da = dy b: once.",
                 rule_for(group, lambda e, dy: unbroadcast(dy * e.parts["factor"] ** 2, e.parent.value.shape)),
             )  # fmt: skip
@@ -653,7 +662,13 @@ def of_log_sum_exp(group: Group, words: str) -> Iterator[Spoil]:
     finding = "the scores stand where their softmax belongs"
     yield Spoil("derivative-at-preactivation", 1.2, finding, "The gradient is p - q.", rule_for(group, scores))
     missing = "softmax-second-term-missing"
-    yield Spoil(missing, 0.9, "the path through the softmax's sum is missing", "The gradient is dy - p sum(dy).", rule_for(group, None))  # fmt: skip
+    yield Spoil(
+        missing,
+        0.9,
+        "the path through the softmax's sum is missing",
+        "The gradient is dy - p sum(dy).",
+        rule_for(group, None),
+    )
 
 
 def of_gather(group: Group, words: str) -> Iterator[Spoil]:
@@ -781,11 +796,23 @@ def of_order(group: Group, words: str) -> Iterator[Spoil]:
     hint = "transpose(p) is undone by transpose(argsort(p)), and never by a reshape."
     target = named(group[0].parent)
     reshaped: Rule = lambda e, dy: dy.reshape(e.parent.value.shape)  # noqa: E731
-    yield Spoil("permuted-axes", 1.1, f"the way back to {target} reshapes instead of transposing{words}", hint, rule_for(group, reshaped))  # fmt: skip
+    yield Spoil(
+        "permuted-axes",
+        1.1,
+        f"the way back to {target} reshapes instead of transposing{words}",
+        hint,
+        rule_for(group, reshaped),
+    )
     shape = group[0].child.value.transpose(axes).shape
     if tuple(np.argsort(axes)) != tuple(axes) and shape == group[0].parent.value.shape:
         again: Rule = lambda e, dy: dy.transpose(axes)  # noqa: E731
-        yield Spoil("permuted-axes", 1.1, f"the axes of {target} are permuted again instead of back{words}", hint, rule_for(group, again))  # fmt: skip
+        yield Spoil(
+            "permuted-axes",
+            1.1,
+            f"the axes of {target} are permuted again instead of back{words}",
+            hint,
+            rule_for(group, again),
+        )
 
 
 def of_edge_of_picture(group: Group, words: str) -> Iterator[Spoil]:
@@ -801,7 +828,7 @@ def of_edge_of_picture(group: Group, words: str) -> Iterator[Spoil]:
             if fits:
                 rule: Rule = lambda e, dy, i=moved: dy[i]  # noqa: E731
                 yield Spoil(
-                    "off-by-one", 1.0, f"the padding is cut off one place too {'late' if step == 1 else 'early'}{words}",
+                    "off-by-one", 1.0, f"the padding is cut one place too {'late' if step == 1 else 'early'}{words}",
                     "The gradient of x starts at the padding: dx = dpadded[p:p + H].", rule_for(group, rule),
                 )  # fmt: skip
 
@@ -879,6 +906,8 @@ def of_all_like(tape: Tape) -> Iterator[Spoil]:
 
 def of_inner_functions(tape: Tape) -> Iterator[Spoil]:
     """The chain rule stops too early: the derivative of an inner function is left out."""
+    if sum(leaf is not None for leaf in tape.leaves) > 2:
+        return
     for leaf in (e for e in tape.leaves if e is not None and e.value.size > 1):
         for entry in tape.entries:
             reshaped = entry.op in ("reshape", "transpose", "part", "where", "input", "carry")
@@ -905,7 +934,18 @@ def of_all_masks(edges: Sequence[Edge]) -> Iterator[Spoil]:
         cost = 0.9 if outside else 1.2
         for old in (rule_for(kept, None), {}):
             yield Spoil("mask-only-in-loss", cost, within, hint, rule_for(inside, whole) | old)
-        yield Spoil("mask-inverted", 1.0, "the mask of the steps is inverted", hint, rule_for(inside + kept, inverted))
+        for rules in (
+            rule_for(inside + kept, inverted),
+            rule_for(inside, inverted),
+            rule_for(inside, inverted) | rule_for(kept, None),
+        ):
+            yield Spoil("mask-inverted", 1.0, "the mask of the steps is inverted", hint, rules)
+        held = slopes_at_held_state(inside)
+        if held:
+            finding = "the mask of the steps is inverted"
+            rules = rule_for(masks, inverted) | held
+            yield Spoil("mask-inverted", 1.1, finding, hint, rules)
+            yield Spoil("mask-only-in-loss", 1.1, within, hint, rule_for(inside, whole) | rule_for(kept, None) | held)
     if kept:
         finding = "the way over padding, from the state after to that before, is missing"
         yield Spoil("mask-not-applied", 1.5, finding, hint, rule_for(kept, None))
@@ -917,7 +957,23 @@ def of_all_masks(edges: Sequence[Edge]) -> Iterator[Spoil]:
         for old in (rule_for(kept, None), {}):
             yield Spoil("mask-not-applied", 1.0, finding, hint, rule_for(shown, whole) | old)
         finding = "all masks are inverted on the way back"
-        yield Spoil("mask-inverted", 1.0, finding, hint, rule_for(shown + kept, inverted))
+        for rules in (
+            rule_for(shown + kept, inverted),
+            rule_for(shown, inverted),
+            rule_for(shown, inverted) | rule_for(kept, None),
+        ):
+            yield Spoil("mask-inverted", 1.0, finding, hint, rules)
+
+
+def slopes_at_held_state(masks: Group) -> dict[int, Rule]:
+    """Slopes of the activations before the masks, of the value that the mask lets stand: at padding the old state."""
+    found: dict[int, Rule] = {}
+    for mask in masks:
+        activation = mask.parent
+        if activation.op == "tanh" and activation.value.shape == mask.child.value.shape:
+            held = mask.child.value
+            found[id(activation.edges[0])] = lambda e, dy, y=held: dy * (1 - y * y)
+    return found
 
 
 def leads_out(entry: Entry) -> bool:
@@ -931,7 +987,6 @@ def of_arrivals(tape: Tape) -> Iterator[Spoil]:
     for entry in tape.entries:
         if len(entry.users) < 2 or entry.value.size < 2:
             continue
-        places = {user.child.place for user in entry.users}
         steps = len({(user.child.place, user.slot) for user in entry.users}) < len(entry.users)
         name = named(entry)
         for which in ("first", "last"):

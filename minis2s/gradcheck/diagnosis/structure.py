@@ -16,7 +16,7 @@ from minis2s.gradcheck.diagnosis.forms import matched, references
 from minis2s.gradcheck.diagnosis.spoils import Spoil, spoils
 from minis2s.gradcheck.diagnosis.tape import SLOPES, Edge, Entry, Tape, Untraceable, _slope, _softmax, record
 
-WORK = 160_000
+WORK = 260_000
 """Operations to run backwards in all, for one record: what two seconds allow."""
 
 
@@ -75,9 +75,16 @@ def leads_to_right(evidence: Evidence, tape: Tape) -> bool:
     """Does the record, run backwards, give the right gradients?"""
     gradients = tape.backward(evidence.upstream)
     return all(
-        right is None or (gradient is not None and same(gradient, right, 1e-6))
+        right is None or (gradient is not None and nearly(gradient, right))
         for gradient, right in zip(gradients, evidence.right, strict=True)
     )
+
+
+def nearly(a: np.ndarray, b: np.ndarray) -> bool:
+    """Are two gradients equal but for rounding and, in one entry of twenty, for a kink that a difference stepped on?"""
+    measured = np.isfinite(a) & np.isfinite(b)
+    scale = max(np.abs(b[measured]).max(initial=0), 1e-4)
+    return bool(np.sum(np.abs(a - b)[measured] > 1e-6 * scale) <= a.size / 20)
 
 
 def held_against(evidence: Evidence, tape: Tape, spoil: Spoil, extra: float) -> Candidate | None:
@@ -126,7 +133,11 @@ def simplify(tape: Tape) -> None:
                     _rewire(entry, above, "sigmoid")
                     break
             e = np.exp(x - x.max(axis=-1, keepdims=True))
-            if y.shape[-1] > 1 and above.op not in ("exp",) and np.allclose(y, e / e.sum(axis=-1, keepdims=True), 1e-12, 1e-13):  # fmt: skip
+            if (
+                y.shape[-1] > 1
+                and above.op not in ("exp",)
+                and np.allclose(y, e / e.sum(axis=-1, keepdims=True), 1e-12, 1e-13)
+            ):
                 if above.op == "subtract" and above.edges and above.edges[0].parent.value.shape == y.shape:
                     continue  # x - max(x): go on to x itself
                 _rewire(entry, above, "softmax")

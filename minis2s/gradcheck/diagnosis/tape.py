@@ -24,7 +24,7 @@ LARGEST = 6000
 
 HERE = (str(Path(__file__)), str(Path(np.lib.mixins.__file__)))
 
-Rule = Callable[["Edge", np.ndarray], np.ndarray | None]
+Rule = Callable[..., Any]
 
 
 class Untraceable(Exception):  # noqa: N818
@@ -122,10 +122,11 @@ class Tape:
                     arrived[number] = gradient
                 elif keep.get(number) != "first":
                     arrived[number] = held + gradient
-        return [
-            None if leaf is None else (np.zeros_like(leaf.value) if arrived[leaf.number] is None else arrived[leaf.number])
-            for leaf in self.leaves
-        ]  # fmt: skip
+        found: list[np.ndarray | None] = []
+        for leaf in self.leaves:
+            gradient = None if leaf is None else arrived[leaf.number]
+            found.append(np.zeros_like(leaf.value) if leaf is not None and gradient is None else gradient)
+        return found
 
 
 class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
@@ -195,50 +196,65 @@ class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
         return found(*args, **options)
 
     def sum(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Tracked:
+        """Sum."""
         return total(self, axis, keepdims=keepdims)
 
     def mean(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Tracked:
+        """Mean."""
         return mean(self, axis, keepdims=keepdims)
 
     def max(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Tracked:
+        """Maximum."""
         return largest(self, axis, keepdims=keepdims)
 
     def var(self, axis: Any = None, keepdims: bool = False, ddof: int = 0, **_: Any) -> Tracked:
+        """Variance."""
         return variance(self, axis, keepdims=keepdims, ddof=ddof)
 
     def std(self, axis: Any = None, keepdims: bool = False, ddof: int = 0, **_: Any) -> Any:
+        """Standard deviation."""
         return np.sqrt(variance(self, axis, keepdims=keepdims, ddof=ddof))
 
     def reshape(self, *shape: Any, **_: Any) -> Tracked:
+        """Another shape."""
         return reshape(self, shape[0] if len(shape) == 1 else shape)
 
     def transpose(self, *axes: Any) -> Tracked:
+        """Another order of axes."""
         return transpose(self, axes[0] if len(axes) == 1 else (axes or None))
 
     def swapaxes(self, a: int, b: int) -> Tracked:
+        """Two axes exchanged."""
         return swapaxes(self, a, b)
 
     def ravel(self) -> Tracked:
+        """One axis."""
         return reshape(self, -1)
 
     flatten = ravel
 
     def squeeze(self, axis: Any = None) -> Tracked:
+        """Without axes of length 1."""
         return reshape(self, self.value.squeeze(axis).shape)
 
     def copy(self) -> Tracked:
+        """The same."""
         return reshape(self, self.shape)
 
     def astype(self, dtype: Any, **_: Any) -> Tracked:
+        """The same: the record is in float64."""
         return reshape(self, self.shape)
 
     def dot(self, other: Any) -> Any:
+        """Matrix product."""
         return np.matmul(self, other)
 
     def argmax(self, axis: Any = None) -> Any:
+        """Places, which are not recorded."""
         return self.value.argmax(axis)
 
     def min(self, axis: Any = None, keepdims: bool = False) -> Any:
+        """Minimum."""
         return -largest(-self, axis, keepdims=keepdims)
 
 
@@ -318,7 +334,9 @@ def _by_value(tape: Tape, y: Any) -> tuple[Entry | None, Any]:
         return None, y
     steps = []
     for step in y:
-        found = next((e for e in reversed(tape.entries) if e.value.shape == step.shape and np.array_equal(e.value, step)), None)  # fmt: skip
+        found = next(
+            (e for e in reversed(tape.entries) if e.value.shape == step.shape and np.array_equal(e.value, step)), None
+        )
         if found is None:
             return None, y
         steps.append(Tracked(tape, found))
@@ -523,7 +541,18 @@ def name(**named: Any) -> None:
 def _call(ufunc: Any, inputs: Sequence[Any]) -> Any:
     op = ufunc.__name__
     a, b = (*inputs, None)[:2]
-    if op in ("greater", "greater_equal", "less", "less_equal", "equal", "not_equal", "sign", "isfinite", "floor", "isnan"):  # fmt: skip
+    if op in (
+        "greater",
+        "greater_equal",
+        "less",
+        "less_equal",
+        "equal",
+        "not_equal",
+        "sign",
+        "isfinite",
+        "floor",
+        "isnan",
+    ):
         return ufunc(*(_plain(x) for x in inputs))
     p, q = np.asarray(_plain(a)), None if b is None else np.asarray(_plain(b))
     value = ufunc(*(_plain(x) for x in inputs))
@@ -723,7 +752,7 @@ def einsum(subscripts: str, *xs: Any, **_: Any) -> Tracked:
                     others=others,
                     arrays=arrays,
                     result=result,
-                )  # fmt: skip
+                )
             )
     return _new(_tape(*xs), "einsum", np.einsum(left + "->" + result, *values), edges)
 
