@@ -235,6 +235,12 @@ MATMUL_PAYS = 1 << 21
 
 
 @cache
+def _cores() -> int:
+    """How many there are. The system takes longer to say so than a small product takes."""
+    return os.cpu_count() or 1
+
+
+@cache
 def _blas() -> Any:
     """The handle on NumPy's matrix library."""
     from threadpoolctl import ThreadpoolController
@@ -251,7 +257,7 @@ def _blas_threads() -> int:
 @cache
 def _pool() -> ThreadPoolExecutor | None:
     """A thread for every core but the caller's; None where there is one core, or no threads (Pyodide)."""
-    others = (os.cpu_count() or 1) - 1
+    others = _cores() - 1
     return ThreadPoolExecutor(others, "minis2s") if others and sys.platform != "emscripten" else None
 
 
@@ -283,7 +289,7 @@ def in_blocks(work: Callable[[slice], object], count: int, block: int, like: Arr
         for start in range(first, last, block):
             work(slice(start, min(start + block, last)))
 
-    _share(run, count, os.cpu_count() or 1)
+    _share(run, count, _cores())
 
 
 def in_shares(work: Callable[[slice], object], count: int, like: Array) -> None:
@@ -338,7 +344,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     On the host a large stack is cut between its matrices, and each core makes its part alone.
     """
     xp = get_xp(a)
-    shares = min(os.cpu_count() or 1, a.size * b.shape[-1] // MATMUL_PAYS) if xp is np else 1
+    shares = min(_cores(), a.size * b.shape[-1] // MATMUL_PAYS) if xp is np else 1
     if shares < 2 or _helpers() is None:
         return xp.matmul(a, b, out=out)
     if a.ndim == 2:

@@ -116,11 +116,16 @@ def _worth_leaving(going: Array) -> bool:
     return bool(going.sum() <= KEEP * len(going))
 
 
+def _forbid(scores: Array) -> Array:
+    """Logits or log-probabilities (N, V), in place: <pad> and <s> are never an answer."""
+    scores[:, PAD] = scores[:, BOS] = -get_xp(scores).inf
+    return scores
+
+
 def _log_probs(logits: Array) -> Array:
-    """Log-probabilities (N, V); <pad> and <s> are never an answer."""
+    """Log-probabilities (N, V) of what may be an answer."""
     y, _ = F.log_softmax(logits)
-    y[:, PAD] = y[:, BOS] = -get_xp(y).inf
-    return y
+    return _forbid(y)
 
 
 # ---------------------------------------------------------------------------------------------- one token a step
@@ -142,8 +147,8 @@ def greedy(model: Any, source: np.ndarray, source_mask: np.ndarray, max_length: 
     For each sentence a list of one hypothesis.
     """
 
-    def likeliest(log_probs: Array, _: np.ndarray) -> Array:
-        return log_probs.argmax(axis=1)
+    def likeliest(logits: Array, _: np.ndarray) -> Array:
+        return logits.argmax(axis=1)
 
     with _evaluating(model):
         return _on_both_cores(model, partial(_one_by_one, model, likeliest, max_length), source, source_mask)
@@ -165,8 +170,8 @@ def sample(
     if temperature <= 0:
         raise ValueError(f"sample: temperature is {temperature}, expected > 0 (for the limit 0 use greedy)")
 
-    def draw(log_probs: Array, alive: np.ndarray) -> Array:
-        p, _ = F.softmax(log_probs / temperature)
+    def draw(logits: Array, alive: np.ndarray) -> Array:
+        p, _ = F.softmax(logits / temperature)
         cumulative = p.cumsum(axis=1)
         u = rng.random(source.shape[1], dtype=np.float32)[alive]  # a number for every sentence, finished or not
         place = to_device(u, model.device) * cumulative[:, -1]
@@ -193,11 +198,10 @@ def _one_by_one(
     ids = to_device(np.full(N, BOS), model.device)
     for t in range(max_length + 1):
         logits, carry, weights = model.step(ids, carry, memory)
-        log_probs = _log_probs(logits)
-        ids = choose(log_probs, alive) if t < max_length else ids * 0 + EOS
+        ids = choose(_forbid(logits.copy()), alive) if t < max_length else ids * 0 + EOS
         here = alive[going]
         tokens[t, here] = to_numpy(ids)[going]
-        log_prob[here] += to_numpy(log_probs[get_xp(ids).arange(len(alive)), ids])[going]
+        log_prob[here] -= to_numpy(F.token_losses(logits, ids))[going]
         if weights is not None:
             rows = to_numpy(weights)
             attention = np.zeros((max_length + 1, N, len(source)), rows.dtype) if attention is None else attention
