@@ -42,6 +42,10 @@ CONFIRMED = 8
 """So many wrong entries are measured once more, with an error estimate. If all are confirmed, so are the others."""
 
 
+STREAM = 4
+"""Beside the seed, so that the upstream gradient is not an input that was drawn from the same seed."""
+
+
 def check(function: Callable[..., Any], *inputs: Any, wrt: Iterable[int | str] | None = None, seed: int = 0) -> Report:
     """Compare the gradients of `function` with numeric ones, and its backward with the contract.
 
@@ -96,7 +100,7 @@ class Comparison:
 
 
 def _check(target: Target, wrt: Iterable[int | str] | None, seed: int) -> Report:
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng([seed, STREAM])
     places = _chosen(target, wrt)
     trial = examine(target, rng)
     target, problems = trial.target, list(trial.problems)

@@ -127,11 +127,12 @@ def _is_sequence_name(name: str) -> bool:
 def _gradients(trial: Trial, right: tuple) -> list[Weakness]:
     """Inputs of which the outputs hardly depend here."""
     found = []
+    reach = min(max((float(np.abs(y).max(initial=0)) for y in _floats(trial.outputs)), default=0.0), 1.0)
     for name, dx in zip(trial.target.names, right, strict=True):
         if dx is None or not np.isfinite(dx).any():
             continue
         sizes = np.abs(dx[np.isfinite(dx)])
-        small = (sizes > 0) & (sizes < TINY * max(sizes.max(), 1 if not trial.target.loss else 0))
+        small = (sizes > 0) & (sizes < TINY * max(sizes.max(), reach if not trial.target.loss else 0))
         if np.mean(small) > 0.5 or (not sizes.any() and _at_limits(trial)):
             text = f"d{name} is almost zero: units are saturated, so even a wrong derivative passes; use smaller inputs"
             found.append(Weakness("saturated", name, text))

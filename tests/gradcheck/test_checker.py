@@ -305,6 +305,13 @@ def test_an_upstream_of_ones_would_miss_a_softmax_that_returns_zero(monkeypatch)
     assert check(lazy_softmax, X).passed  # so a random upstream is what gives the check its power
 
 
+def test_the_upstream_gradient_is_not_an_input_of_the_same_seed():
+    """x of `default_rng(0)` and dy of the seed 0 must differ: a backward that mistakes one for the other would pass."""
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    report = check(lambda x: (x**3, lambda dy: 3 * x * x * x), x)
+    assert report.verdict == "wrong", str(report)
+
+
 def test_a_pair_in_the_out_cache_style():
     def affine_forward(x, w, b):
         return x @ w + b, (x, w)

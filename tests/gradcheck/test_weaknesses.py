@@ -83,6 +83,12 @@ def test_a_weak_test_is_named(name):
     assert "weak test" in str(report)
 
 
+def small_sum(x):
+    """Its values are small, and its derivatives no smaller."""
+    e = 1e-6 * np.exp(x)
+    return e.sum(), lambda dy: dy * e
+
+
 GOOD = {
     "lstm": (lstm, lstm_inputs()),
     "no mask": (lstm, lstm_inputs(mask=None)),
@@ -94,6 +100,7 @@ GOOD = {
     "one picture": (F.conv2d, (draw(1, 1, 6, 5), draw(1, 1, 2, 3), None)),
     "one query": (F.dot_scores, (draw(1, N, H), draw(S, N, H))),
     "relu": (F.relu, (draw(3, 4),)),
+    "small": (small_sum, (draw(3, 4),)),
 }
 
 
