@@ -554,7 +554,7 @@ def _call(ufunc: Any, inputs: Sequence[Any]) -> Any:
         "isnan",
     ):
         return ufunc(*(_plain(x) for x in inputs))
-    p, q = np.asarray(_plain(a)), None if b is None else np.asarray(_plain(b))
+    p, q = np.asarray(_plain(a)), np.asarray(0.0 if b is None else _plain(b))
     value = ufunc(*(_plain(x) for x in inputs))
     if op == "add":
         return _binary(op, value, a, b, 1.0, 1.0)
