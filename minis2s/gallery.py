@@ -118,7 +118,7 @@ def rate_distortion(curves: Mapping[str, Sequence[tuple[float, float, str]]], ti
         x, y, labels = zip(*points, strict=True)
         ax.plot(x, y, color=color, marker=marker, linestyle=line, markersize=5, label=name)
         for n, label in enumerate(labels):
-            below = k % 2 == 1
+            below = k > 0
             place: dict[str, Any] = {"xytext": (4, -11) if below else (-4, 6), "textcoords": "offset points"}
             ax.annotate(label, (x[n], y[n]), ha="left" if below else "right", fontsize=7, color=color, **place)
     ax.set_xscale("log")
