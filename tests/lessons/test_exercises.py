@@ -33,7 +33,7 @@ def test_every_answer_is_judged_as_it_should_be(lesson):
             assert proof.verdict.causes == [NOT_WRITTEN]
             assert proof.verdict.text == f"{proof.exercise}: {NOT_WRITTEN}"
     wrong = [proof for proof in proofs if proof.kind == "wrong"]
-    assert sum(proof.first for proof in wrong) >= NAMED * len(wrong), [p.answer for p in wrong if not p.first]
+    assert sum(proof.among for proof in wrong) >= NAMED * len(wrong), [p.answer for p in wrong if not p.among]
 
 
 @each_lesson

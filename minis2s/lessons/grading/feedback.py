@@ -69,7 +69,7 @@ def page(graded: Graded) -> str:
         kind, word = ("right", "right") if not result.causes else ("wrong", result.causes[0])
         parts.append(
             f"<h2>{html.escape(result.exercise)} <span>{result.points:g} of {result.most:g}</span></h2>\n"
-            f'<p class="{kind}">{html.escape(word)}</p>\n<pre>{html.escape(result.text)}</pre>\n{result.html}'
+            f'<p class="{kind}">{html.escape(word)}</p>\n' + (result.html or f"<pre>{html.escape(result.text)}</pre>")
         )
     title = html.escape(f"{graded.lesson}: {graded.student}")
     return (
