@@ -507,7 +507,7 @@ def _add_lessons(parser: argparse.ArgumentParser) -> None:
     sub.add_argument("lesson", metavar="LESSON", help="its number or name")
     sub.add_argument("--language", metavar="CODE", default="", help="of a translation, such as zh")
 
-    several = {"metavar": "LESSON", "nargs": "*", "help": "numbers or names (default: all)"}
+    several: dict[str, Any] = {"metavar": "LESSON", "nargs": "*", "help": "numbers or names (default: all)"}
     sub = commands.add_parser("build", help="write student and solution notebooks, which nbgrader takes as they are")
     sub.add_argument("lesson", **several)
     sub.add_argument("--output", metavar="DIR", default="notebooks", help="default: notebooks")
