@@ -147,7 +147,7 @@ def _strided(config: AutoencoderConfig, rng: np.random.Generator) -> tuple[Seque
     sizes, wide = config.sizes, _channels(config)
     down: list[Module] = []
     for before, after in pairwise([config.shape[0], *wide]):
-        down += [Conv2d(before, after, 3, stride=2, padding=1, rng=rng), ReLU()]
+        down += [Conv2d(before, after, 3, stride=2, padding=1, rng=rng, input_gradient=bool(down)), ReLU()]
     up: list[Module] = [Conv2d(config.code, wide[-1], 3, padding=1, rng=rng), ReLU()]
     for k in reversed(range(config.halvings)):
         after = wide[k - 1] if k else config.shape[0]
@@ -166,7 +166,7 @@ def _pooled(config: AutoencoderConfig, rng: np.random.Generator) -> tuple[Sequen
     channels = [config.shape[0], *_channels(config)[:-1], config.code]
     down: list[Module] = []
     for before, after in pairwise(channels):
-        down += [Conv2d(before, after, 3, padding=1, rng=rng), ReLU(), MaxPool2d(2)]
+        down += [Conv2d(before, after, 3, padding=1, rng=rng, input_gradient=bool(down)), ReLU(), MaxPool2d(2)]
     up: list[Module] = []
     for before, after in pairwise(channels[::-1]):
         up += [ConvTranspose2d(before, after, 2, stride=2, rng=rng), ReLU()]

@@ -162,7 +162,7 @@ def _conv(config: VAEConfig, rng: np.random.Generator) -> tuple[Sequential, int,
     (C, H, W), w = config.shape, config.width
     middle = (H + 1) // 2, (W + 1) // 2
     small = (2 * w, (middle[0] + 1) // 2, (middle[1] + 1) // 2)
-    down = [Conv2d(C, w, 3, stride=2, padding=1, rng=rng), ReLU()]
+    down = [Conv2d(C, w, 3, stride=2, padding=1, rng=rng, input_gradient=False), ReLU()]
     down += [Conv2d(w, 2 * w, 3, stride=2, padding=1, rng=rng), ReLU(), Flatten()]
     up = [Linear(config.latent, prod(small), rng=rng), ReLU(), Unflatten(small)]
     up += [upwards(2 * w, w, middle, rng), ReLU(), upwards(w, C, (H, W), rng)]
