@@ -57,7 +57,7 @@ def _heat_map(where: np.ndarray | None) -> str:
     shares = pool(where.reshape(-1, where.shape[-1]) if where.ndim else where.reshape(1, 1))
     rows, columns = shares.shape
     cells = "".join(
-        f"<rect x='{CELL * c}' y='{CELL * r}' width='{CELL - 1}' height='{CELL - 1}' fill='{_colour(shares[r, c])}'/>"
+        f"<rect x='{CELL * c}' y='{CELL * r}' width='{CELL - 1}' height='{CELL - 1}' fill='{_colour(float(shares[r, c]))}'/>"
         for r, c in np.ndindex(rows, columns)
     )
     title = f"<title>{int(where.sum())} of {where.size} entries are wrong</title>"

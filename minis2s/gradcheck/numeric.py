@@ -123,14 +123,14 @@ class Probe:
 
     def careful(self, line: Line, goal: float, noise: float) -> Slope:
         """Smaller and smaller steps, until the error is below `goal`; the best of all if it never is."""
-        best = None
-        for h in STEPS:
-            slope = self._extrapolate(line, h * line.unit, noise)
-            if best is None or not slope.error >= best.error:
-                best = slope
+        best = slope = self._extrapolate(line, STEPS[0] * line.unit, noise)
+        for h in STEPS[1:]:
             if best.error <= goal:
-                return best
-        return best._replace(left=slope.left, right=slope.right)
+                break
+            slope = self._extrapolate(line, h * line.unit, noise)
+            if not slope.error >= best.error:
+                best = slope
+        return best if best.error <= goal else best._replace(left=slope.left, right=slope.right)
 
     def _extrapolate(self, line: Line, h: float, noise: float) -> Slope:
         """Richardson: from the steps h, h/2, h/4, the limit of differences on both sides, on the left and on the right.

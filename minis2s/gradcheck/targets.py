@@ -187,8 +187,9 @@ def _forward_of(module: Module, method: str, inputs: tuple, freeze: Callable[[],
     both = getattr(module, method)
     try:
         freeze()
-        (expected, *_), _ = both(*inputs), freeze()
-        (value, *_) = module.loss(*inputs)  # type: ignore[attr-defined]
+        expected, *_ = both(*inputs)
+        freeze()
+        value, *_ = module.loss(*inputs)  # type: ignore[attr-defined]
     except Exception:
         return both
     return module.loss if value == expected else both  # type: ignore[attr-defined]
@@ -272,7 +273,7 @@ def _aligned(gradients: Any, inputs: tuple) -> tuple:
 
 def _fit(gradients: Any, inputs: tuple) -> tuple:
     """Gradients of a layer or a pair: those of masks and settings may be missing, a missing state's is dropped."""
-    given = gradients if isinstance(gradients, tuple | list) else (gradients,)
+    given = tuple(gradients) if isinstance(gradients, tuple | list) else (gradients,)
     has = [any(is_float(leaf) for leaf in flatten(x)) for x in inputs]
     if len(given) == sum(has) < len(inputs) and all(dx is not None for dx in given):
         place = iter(given)
