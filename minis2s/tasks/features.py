@@ -33,7 +33,7 @@ RECIPE: dict[str, Any] = {
     "warmup": 20,
     "clip": None,
 }
-LARGE: dict[str, Any] = {"epochs": 6, "fine_tuning": 6}
+LARGE: dict[str, Any] = {"epochs": 6, "fine_tuning": 12}
 DENSE: dict[str, Any] = {"code": 200, "width": 500, "lr": 1e-3, "noise": 0.0}
 
 FEW = 100
