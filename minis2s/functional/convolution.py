@@ -235,7 +235,8 @@ def _conv2d_by_painting(
         by_group = w.reshape(groups, -1, *w.shape[1:])[..., ::-1, ::-1]
         return by_group.swapaxes(1, 2).reshape(-1, by_group.shape[1], *windows.kernel)
 
-    padding = tuple(r - p for r, p in zip(windows.reach(), windows.padding, strict=True))
+    rows, columns = windows.reach()
+    padding = rows - windows.padding[0], columns - windows.padding[1]
     y, painting_backward = conv_transpose2d(
         x, turned(weight), bias, padding=padding, dilation=windows.dilation, groups=groups
     )

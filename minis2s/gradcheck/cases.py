@@ -105,7 +105,7 @@ def picture_cases(rng: np.random.Generator) -> list[Case]:
         return rng.standard_normal(shape)
 
     x, one = r(2, 4, 5, 7), r(1, 1, 6, 5)
-    conv = {
+    conv: dict[str, tuple[Any, ...]] = {
         "conv2d": (x, r(3, 4, 3, 2), r(3), {"stride": (2, 1), "padding": (1, 2)}),
         "conv2d, one": (one, r(1, 1, 2, 3), None, {}),
         "conv2d, stride over kernel": (x, r(3, 4, 2, 2), r(3), {"stride": (3, 4), "padding": 1}),
@@ -116,7 +116,7 @@ def picture_cases(rng: np.random.Generator) -> list[Case]:
         "conv2d, patches": (x, r(3, 4, 2, 3), r(3), {"stride": (2, 3)}),
     }
     small, dot = r(2, 4, 3, 2), r(1, 1, 2, 3)
-    transposed = {
+    transposed: dict[str, tuple[Any, ...]] = {
         "conv_transpose2d": (small, r(4, 3, 3, 2), r(3), {"stride": (2, 1), "padding": (1, 0)}),
         "conv_transpose2d, one": (dot, r(1, 1, 2, 3), None, {}),
         "conv_transpose2d, stride over kernel": (small, r(4, 3, 2, 1), r(3), {"stride": (3, 2)}),

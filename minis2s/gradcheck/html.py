@@ -57,8 +57,8 @@ def _heat_map(where: np.ndarray | None) -> str:
     shares = pool(where.reshape(-1, where.shape[-1]) if where.ndim else where.reshape(1, 1))
     rows, columns = shares.shape
     cells = "".join(
-        f"<rect x='{CELL * c}' y='{CELL * r}' width='{CELL - 1}' height='{CELL - 1}' fill='{_colour(float(shares[r, c]))}'/>"
-        for r, c in np.ndindex(rows, columns)
+        f"<rect x='{CELL * c}' y='{CELL * r}' width='{CELL - 1}' height='{CELL - 1}' fill='{_colour(share)}'/>"
+        for (r, c), share in np.ndenumerate(shares)
     )
     title = f"<title>{int(where.sum())} of {where.size} entries are wrong</title>"
     return f"<svg width='{CELL * columns}' height='{CELL * rows}' role='img'>{title}{cells}</svg>"

@@ -71,5 +71,6 @@ class Upsample(Module):
 
     def forward(self, x: Array) -> tuple[Array, Backward]:
         """X (N, C, H, W) -> y (N, C, OH, OW); backward(dy) -> dx."""
-        height, width = (int(n * self.scale_factor) for n in x.shape[2:]) if self.scale_factor else pair(self.size)
+        factor = self.scale_factor
+        height, width = pair(self.size) if self.size is not None else (int(n * factor) for n in x.shape[2:])
         return F.interpolate(x, size=(height, width), mode=self.mode, align_corners=self.align_corners)

@@ -27,7 +27,7 @@ class Elsewhere:
         wrong = self.evidence.wrong
         if self.tape is not None:
             gradients = self.tape.backward(upstream)
-            return {k: gradients[k] for k in wrong if gradients[k] is not None}
+            return {k: g for k in wrong if (g := gradients[k]) is not None}
         small = [k for k in wrong if self.evidence.right[k].size <= LARGEST]
         return {k: self.evidence.gradient(k, upstream=tuple(upstream)) for k in small}
 
@@ -36,7 +36,7 @@ class Elsewhere:
         if self.tape is not None and self.tape.again is not None:
             try:
                 gradients = self.tape.again(inputs).backward(self.evidence.upstream if upstream is None else upstream)
-                return {k: gradients[k] for k in self.evidence.wrong if gradients[k] is not None}
+                return {k: g for k in self.evidence.wrong if (g := gradients[k]) is not None}
             except Untraceable:
                 pass
         wrong = [k for k in self.evidence.wrong if self.evidence.right[k].size <= 2 * LARGEST]
@@ -208,8 +208,12 @@ def flipped_kernel(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candida
         )  # fmt: skip
 
 
+def _times(scale: float, function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda v: scale * function(v)
+
+
 SPREADS_OF_KL: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = tuple(
-    (f"{factor} ({words})" if factor else words, lambda v, f=function, s=scale: s * f(v))
+    (f"{factor} ({words})" if factor else words, _times(scale, function))
     for words, function in (
         ("exp(2 v) - 1", lambda v: np.exp(2 * v) - 1),
         ("exp(v / 2) - 1", lambda v: np.exp(v / 2) - 1),
@@ -227,7 +231,7 @@ SPREADS_OF_KL: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = tupl
 """What students write for dKL/dv, (exp(v) - 1) / 2."""
 
 SPREADS_OF_DRAW: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = tuple(
-    (f"{factor} {words}" if factor else words, lambda v, f=function, s=scale: s * f(v))
+    (f"{factor} {words}" if factor else words, _times(scale, function))
     for words, function in (
         ("e", np.ones_like),
         ("e exp(v / 2)", lambda v: np.exp(v / 2)),

@@ -442,12 +442,12 @@ def forms(inputs: Sequence[Any], outputs: Sequence[np.ndarray]) -> Iterator[Form
     if len(inputs) == 4:
         yield scaled_dot_attention_form
     if len(inputs) in (2, 3) and shapes and len(shapes[0]) == 4 and len(shapes[1]) == 4 and outputs[0].ndim == 4:
-        for stride, padding in product(product((1, 2, 3), repeat=2), product((0, 1, 2), repeat=2)):
-            size = tuple(
+        for stride, padding in product(product((1, 2, 3), (1, 2, 3)), product((0, 1, 2), (0, 1, 2))):
+            convolved = tuple(
                 (n + 2 * p - k) // s + 1
                 for n, p, k, s in zip(shapes[0][2:], padding, shapes[1][2:], stride, strict=True)
             )
-            if size == outputs[0].shape[2:]:
+            if convolved == outputs[0].shape[2:]:
                 yield conv_form(stride, padding)
 
 

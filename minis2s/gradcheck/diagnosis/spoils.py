@@ -104,7 +104,7 @@ def _cut(edge: Edge, dy: np.ndarray) -> None:
 def scaled(factor: float) -> Rule:
     """The right gradient times a number."""
 
-    def rule(edge: Edge, dy: np.ndarray) -> np.ndarray:
+    def rule(edge: Edge, dy: np.ndarray) -> np.ndarray | None:
         gradient = edge.rule(edge, dy)
         return gradient if gradient is None else factor * gradient
 
@@ -717,7 +717,7 @@ def of_windows(group: Group) -> Iterator[Spoil]:
 
     def painted(move_rows: np.ndarray | int, move_columns: np.ndarray | int) -> Rule:
         def rule(e: Edge, dy: np.ndarray) -> np.ndarray:
-            dx = np.zeros(e.parent.value.shape)
+            dx: np.ndarray = np.zeros(e.parent.value.shape)
             r, c = np.broadcast_arrays(rows + move_rows, columns + move_columns)
             inside = (r >= 0) & (r < dx.shape[2]) & (c >= 0) & (c < dx.shape[3])
             for place in np.argwhere(inside):
@@ -868,10 +868,10 @@ def of_all_like(tape: Tape) -> Iterator[Spoil]:
                 yield Spoil(cause, 1.3, finding, "Was it applied once, where each stands?", rule_for(group, rule))
             if op != "all":
                 for cost, spelt, value in wrong_slopes(op):
-                    rule = lambda e, dy, v=value: dy * v(e.parent.value, e.child.value, dy)  # noqa: E731
+                    spelt_so: Rule = lambda e, dy, v=value: dy * v(e.parent.value, e.child.value, dy)  # noqa: E731
                     finding = f"the derivative of {name} is computed as {spelt}"
                     hint = "Which value was the derivative fed with?"
-                    yield Spoil("derivative-at-preactivation", cost + 0.4, finding, hint, rule_for(group, rule))
+                    yield Spoil("derivative-at-preactivation", cost + 0.4, finding, hint, rule_for(group, spelt_so))
     for cause in ("missing-dh-carry", "missing-dc-carry"):
         group = [e for e in edges if e.kind == "carry" and e.parts["cause"] == cause]
         for part, words in ((group, ""), (group[1:], "")):

@@ -100,10 +100,10 @@ class Tape:
         """
         rules, keep, jumps = rules or {}, keep or {}, jumps or {}
         arrived: list[np.ndarray | None] = [None] * len(self.entries)
-        for (entry, _), dy in zip(self.outputs, upstream, strict=True):
+        for (entry, _), given in zip(self.outputs, upstream, strict=True):
             if entry is not None:
                 held = arrived[entry.number]
-                arrived[entry.number] = np.array(dy, dtype=float) if held is None else held + dy
+                arrived[entry.number] = np.array(given, dtype=float) if held is None else held + given
         for entry in reversed(self.entries):
             dy = arrived[entry.number]
             if dy is None:
@@ -733,8 +733,8 @@ def einsum(subscripts: str, *xs: Any, **_: Any) -> Tracked:
     """A sum over letters."""
     if "." in subscripts:
         raise Untraceable("einsum")
-    left, _, result = subscripts.replace(" ", "").partition("->")
-    if "->" not in subscripts:
+    left, arrow, result = subscripts.replace(" ", "").partition("->")
+    if not arrow:
         result = "".join(sorted(c for c in set(left) - {","} if left.count(c) == 1))
     letters, values = left.split(","), [np.asarray(_plain(x)) for x in xs]
     edges = []
