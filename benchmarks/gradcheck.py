@@ -20,7 +20,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from models_to_test import make_batch
-from mutants import Mutant, developed_on, kept_aside, named_causes
+from mutants import Mutant, developed_on, held_out, named_causes
 from right_functions import count_verdicts
 
 from minis2s import functional as F
@@ -105,7 +105,7 @@ def main() -> None:
     row("measure", "reached", "bar")
     print(f"|{'-' * 64}|{'-' * 21}:|{'-' * 13}:|")
     misses = planted("developed on", developed_on(), ">= 85 %", ">= 95 %")
-    planted("kept aside", kept_aside(), ">= 75 %", ">= 90 %")
+    planted("kept aside", held_out(), ">= 75 %", ">= 90 %")
     written_otherwise()
     times()
     others = right_functions(args.checks, args.start) if args.checks else []

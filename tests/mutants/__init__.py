@@ -123,6 +123,6 @@ def developed_on() -> list[Mutant]:
     return _load("dev")
 
 
-def kept_aside() -> list[Mutant]:
+def held_out() -> list[Mutant]:
     """The mutants that it was not."""
     return _load("kept_aside")

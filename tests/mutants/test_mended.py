@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from minis2s import functional as F
-from mutants import developed_on, kept_aside, library_case
+from mutants import developed_on, held_out, library_case
 from mutants.mending import mended
 
 MENDED = mended()
-MUTANTS = {mutant.name: mutant for mutant in [*developed_on(), *kept_aside()]}
+MUTANTS = {mutant.name: mutant for mutant in [*developed_on(), *held_out()]}
 
 
 def attention(q, k, v):
@@ -110,4 +110,4 @@ def test_gives_the_outputs_of_the_library(name):
 
 def test_each_rate_is_of_enough():
     assert len(MENDED) >= 100
-    assert len(kept_aside()) >= len(MENDED) / 4
+    assert len(held_out()) >= len(MENDED) / 4
