@@ -254,6 +254,16 @@ def _blas_threads() -> int:
     return max((library["num_threads"] for library in _blas().info()), default=1)
 
 
+@contextmanager
+def one_core() -> Iterator[None]:
+    """Matrix products on one core inside the `with` block: for small ones, whose threads would only wait."""
+    if _pool() is None:  # nor are there others to keep asleep
+        yield
+        return
+    with _blas().limit(limits=1):
+        yield
+
+
 @cache
 def _pool() -> ThreadPoolExecutor | None:
     """A thread for every core but the caller's; None where there is one core, or no threads (Pyodide)."""
@@ -356,7 +366,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     def part(first: int, last: int) -> None:
         np.matmul(a[first:last], b[first:last], out=out[first:last])
 
-    with _blas().limit(limits=1):
+    with one_core():
         _share(part, len(a), shares)
     return out
 
@@ -375,7 +385,7 @@ def side_by_side(first: Callable[[], T], second: Callable[[], T], like: Array) -
     pool = _helpers()
     if pool is None or not side_by_side_pays(like):
         return first(), second()
-    with _blas().limit(limits=1):
+    with one_core():
         other = pool.submit(second)
         token = _has_its_share.set(True)
         try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from minis2s.backend import one_core
 from minis2s.gradcheck.contract import Trial, examine
 from minis2s.gradcheck.diagnosis import Evidence, diagnose
 from minis2s.gradcheck.numeric import Line, Probe, Slope, is_float
@@ -65,7 +66,7 @@ def check(function: Callable[..., Any], *inputs: Any, wrt: Iterable[int | str] |
     seed : int
         Of the upstream gradient and of the sampled entries.
     """
-    with _quiet():
+    with _quiet(), one_core():
         return _check(make_target(function, inputs), wrt, seed)
 
 
