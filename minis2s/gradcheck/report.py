@@ -213,7 +213,11 @@ class Report:
         """What is wrong with one gradient, and why, or how much of it was looked at."""
         best = next((d.text for d in self.diagnoses if d.gradient == gradient.name), "")
         first = gradient.worst if gradient.verdict != RIGHT else ""
-        return " ".join(f"{text.rstrip('.')}." for text in (first, best, gradient.reason, gradient.share) if text)
+        return " ".join(
+            text if text.endswith("?") else f"{text.rstrip('.')}."
+            for text in (first, best, gradient.reason, gradient.share)
+            if text
+        )
 
     def _repr_html_(self) -> str:
         from minis2s.gradcheck.html import to_html

@@ -20,6 +20,7 @@ def diagnose(evidence: Evidence) -> list[Diagnosis]:
     """The causes that explain the wrong gradients, best first."""
     import numpy as np
 
+    from minis2s.gradcheck.diagnosis.contributions import contributions
     from minis2s.gradcheck.diagnosis.experiments import experiments
     from minis2s.gradcheck.diagnosis.numbers import numbers
     from minis2s.gradcheck.diagnosis.ranking import told
@@ -28,4 +29,6 @@ def diagnose(evidence: Evidence) -> list[Diagnosis]:
     with np.errstate(all="ignore"):
         tapes = records(evidence)
         found = [*numbers(evidence), *structure(evidence, tapes), *experiments(evidence, tapes)]
+        if not any(candidate.explained for candidate in found):  # differences of each entry are slow
+            found.extend(contributions(evidence))
         return told(evidence, found)

@@ -196,9 +196,9 @@ def new_draw(evidence: Evidence) -> Iterator[Candidate]:
 def flipped_kernel(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
     """The gradient for a kernel that is turned by 180 degrees, or has its channels exchanged."""
     for j, weight in enumerate(evidence.inputs):
-        if not is_array(weight) or weight.ndim not in (3, 4) or j in evidence.wrong[:1] or weight.shape[-1] < 2:
+        if not is_array(weight) or weight.ndim not in (1, 3, 4) or j in evidence.wrong[:1] or weight.shape[-1] < 2:
             continue
-        axes = (2, 3) if weight.ndim == 4 else (2,)
+        axes = (2, 3) if weight.ndim == 4 else (-1,)
         predicted = elsewhere.at(_with(evidence.inputs, j, np.flip(weight, axes).copy()))
         predicted.pop(j, None)
         yield from judged(
