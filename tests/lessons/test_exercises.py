@@ -142,6 +142,8 @@ for name in Missing.names:
     sys.modules.pop(name, None)
 sys.meta_path.insert(0, Missing())
 
+sys.platform = "emscripten"
+
 import _thread
 def no_thread(*args, **kwargs):
     raise RuntimeError("can't start new thread")
