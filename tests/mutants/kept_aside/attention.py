@@ -183,3 +183,67 @@ def attend_mask_gets_an_answer(scores, memory, mask):
         return dscores, dmemory, dmask
 
     return (np.einsum("nts,snh->tnh", w, m), w), backward
+
+
+def one_memory_for_all_heads(rng):
+    """Queries (N, T, 3 * 2), keys and values (N, S, 2)."""
+    return rng.standard_normal((2, 4, 6)), rng.standard_normal((2, 5, 2)), rng.standard_normal((2, 5, 2))
+
+
+@mutant(
+    "multi_query_heads_reshaped_home",
+    cause="permuted-axes",
+    inputs=one_memory_for_all_heads,
+    wrong=("dq",),
+    note="the heads stand before the time, and are not moved behind it again",
+)
+def multi_query_heads_reshaped_home(q, k, v):
+    """Every head has its own queries, all share the keys and values."""
+    N, T, _ = q.shape
+    heads, width = 3, k.shape[2]
+    qh = q.reshape(N, T, heads, width).transpose(0, 2, 1, 3)
+    logits = np.einsum("nhtd,nsd->nhts", qh, k) / width**0.5
+    attn = stable_softmax(logits)
+    out = np.einsum("nhts,nsd->nthd", attn, v).reshape(N, T, heads * width)
+
+    def backward(dout):
+        dh = dout.reshape(N, T, heads, width)
+        dattn = np.einsum("nthd,nsd->nhts", dh, v)
+        dlogits = attn * (dattn - np.einsum("nhts,nhts->nht", attn, dattn)[..., None]) / width**0.5
+        dqh = np.einsum("nhts,nsd->nhtd", dlogits, k)
+        dk = np.einsum("nhts,nhtd->nsd", dlogits, qh)
+        dv = np.einsum("nhts,nthd->nsd", attn, dh)
+        return dqh.reshape(q.shape), dk, dv  # right: return dqh.transpose(0, 2, 1, 3).reshape(q.shape), dk, dv
+
+    return out, backward
+
+
+@mutant(
+    "additive_energy_differentiated_twice",
+    cause="activation-derivative-doubled",
+    like="additive_scores",
+    wrong=("dq", "dk"),
+    note="once where the energy is formed, and once more in front of either projection",
+)
+def additive_energy_differentiated_twice(q, k, v):
+    T, N, A = q.shape
+    S = len(k)
+    energy = np.zeros((N, T, S, A))
+    for n in range(N):
+        for t in range(T):
+            for s in range(S):
+                energy[n, t, s] = np.tanh(q[t, n] + k[s, n])
+
+    def backward(dscore):
+        dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+        for n in range(N):
+            for t in range(T):
+                for s in range(S):
+                    e = energy[n, t, s]
+                    dv += dscore[n, t, s] * e
+                    dsum = dscore[n, t, s] * v * (1 - e * e)
+                    dq[t, n] += (1 - e * e) * dsum  # right: dq[t, n] += dsum
+                    dk[s, n] += (1 - e * e) * dsum  # right: dk[s, n] += dsum
+        return dq, dk, dv
+
+    return energy.dot(v), backward

@@ -98,3 +98,125 @@ def group_norm_as_if_one_group(x):
         return (dx / std).reshape(x.shape)
 
     return hat.reshape(x.shape), backward
+
+
+# --------------------------------------------------------------------------------------- enlarging, painting, pooling
+
+
+def neighbours(small, large):
+    """For each place of the large axis the two places of the small one it lies between, and how near the second is."""
+    at = np.clip((np.arange(large) + 0.5) * (small / large) - 0.5, 0, None)
+    first = np.floor(at).astype(int)
+    return first, np.minimum(first + 1, small - 1), at - first
+
+
+@mutant(
+    "bilinear_neighbours_overwrite",
+    cause="repeated-ids-assigned",
+    also=("sum-missing",),
+    like="interpolate, bilinear",
+    wrong=("dx",),
+    note="a pixel is a neighbour of several places, `+=` with index arrays adds the last of them",
+)
+def bilinear_neighbours_overwrite(x):
+    """To 8 x 3 pixels."""
+    top, bottom, down = neighbours(x.shape[2], 8)
+    left, right, along = neighbours(x.shape[3], 3)
+    corners = [
+        (top, left, np.outer(1 - down, 1 - along)),
+        (top, right, np.outer(1 - down, along)),
+        (bottom, left, np.outer(down, 1 - along)),
+        (bottom, right, np.outer(down, along)),
+    ]
+    out = sum(x[:, :, i[:, None], j] * weight for i, j, weight in corners)
+
+    def backward(dout):
+        dx = np.zeros_like(x)
+        for i, j, weight in corners:
+            # right: np.add.at(dx, (slice(None), slice(None), i[:, None], j), dout * weight)
+            dx[:, :, i[:, None], j] += dout * weight
+        return dx
+
+    return out, backward
+
+
+@mutant(
+    "upconv_weight_ignores_the_border",
+    cause="off-by-one",
+    like="conv_transpose2d",
+    wrong=("dw",),
+    note="the row of padding that the forward pass cuts away is not counted when the weight's gradient is read",
+)
+def upconv_weight_ignores_the_border(x, w, b):
+    """Every pixel paints its kernel; two rows and one column a step, then a row is cut off at the top and bottom."""
+    N, _, H, W = x.shape
+    _, O, kh, kw = w.shape
+    canvas = np.zeros((N, O, 2 * (H - 1) + kh, W - 1 + kw))
+    for h in range(H):
+        for v in range(W):
+            canvas[:, :, 2 * h : 2 * h + kh, v : v + kw] += np.tensordot(x[:, :, h, v], w, axes=1)
+    out = canvas[:, :, 1:-1] + b[:, None, None]
+
+    def backward(dout):
+        whole = np.pad(dout, ((0, 0), (0, 0), (1, 1), (0, 0)))
+        seen = np.pad(dout, ((0, 0), (0, 0), (0, 2), (0, 0)))  # right: seen = whole
+        dx, dw = np.zeros_like(x), np.zeros_like(w)
+        for h in range(H):
+            for v in range(W):
+                dx[:, :, h, v] = np.einsum("noab,coab->nc", whole[:, :, 2 * h : 2 * h + kh, v : v + kw], w)
+                dw += np.einsum("nc,noab->coab", x[:, :, h, v], seen[:, :, 2 * h : 2 * h + kh, v : v + kw])
+        return dx, dw, dout.sum(axis=(0, 2, 3))
+
+    return out, backward
+
+
+def convolved_sentences(rng):
+    """Features (T, N, D), and which tokens are real."""
+    return rng.standard_normal((5, 3, 4)), np.arange(5)[:, None] < np.array([5, 2, 3])
+
+
+@mutant(
+    "max_over_time_pays_every_token", cause="pool-gradient-to-all", inputs=convolved_sentences, wrong=("dfeatures",)
+)
+def max_over_time_pays_every_token(features, mask):
+    """A sentence is the largest value of each feature over its real tokens."""
+    hidden = np.where(mask[:, :, None], features, -np.inf)
+    pooled = hidden.max(axis=0)
+
+    def backward(dpooled):
+        share = mask[:, :, None].astype(float)
+        # missing: share = share * (hidden == pooled)
+        return share * dpooled, None
+
+    return pooled, backward
+
+
+@mutant(
+    "group_norm_counts_one_channel",
+    cause="wrong-count",
+    like="group_norm",
+    wrong=("dx",),
+    note="the means of the backward pass divide by H W, those of the forward pass by the size of a group",
+)
+def group_norm_counts_one_channel(x, gamma, beta):
+    N, C, H, W = x.shape
+    G = 2
+    x_hat, sigma = np.zeros_like(x), np.zeros((N, G))
+    size = C // G
+    for n in range(N):
+        for g in range(G):
+            part = x[n, g * size : (g + 1) * size]
+            sigma[n, g] = np.sqrt(part.var() + 1e-5)
+            x_hat[n, g * size : (g + 1) * size] = (part - part.mean()) / sigma[n, g]
+
+    def backward(dout):
+        m = H * W  # right: m = size * H * W
+        dx = np.zeros_like(x)
+        for n in range(N):
+            for g in range(G):
+                rows = slice(g * size, (g + 1) * size)
+                d, h = dout[n, rows] * gamma[rows, None, None], x_hat[n, rows]
+                dx[n, rows] = (m * d - d.sum() - h * (d * h).sum()) / (m * sigma[n, g])
+        return dx, np.einsum("nchw,nchw->c", dout, x_hat), np.einsum("nchw->c", dout)
+
+    return gamma[:, None, None] * x_hat + beta[:, None, None], backward

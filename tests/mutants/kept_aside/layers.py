@@ -149,6 +149,45 @@ def dropout_never_frozen(x):
     return x * mask, lambda dout: dout * mask
 
 
+@mutant(
+    "embedding_first_row_is_always_padding",
+    cause="padding-id-gradient",
+    like="embedding",
+    wrong=("dvectors",),
+    note="id 0 is looked up as any other, and yet learns nothing",
+)
+def embedding_first_row_is_always_padding(ids, vectors):
+    one_hot = np.equal(ids[..., None], np.arange(len(vectors))).astype(vectors.dtype)
+
+    def backward(dout):
+        dvectors = np.einsum("ijv,ijd->vd", one_hot, dout)
+        dvectors[0] = 0  # right: dvectors[0] *= 1
+        return None, dvectors
+
+    return one_hot @ vectors, backward
+
+
+@mutant(
+    "residual_dropout_not_scaled_up",
+    cause="dropout-scale-missing",
+    inputs=square_affine_inputs,
+    wrong=("dx", "dW", "db"),
+)
+def residual_dropout_not_scaled_up(x, W, b):
+    """A quarter of the new features is left out, then the input is added."""
+    rate = 0.25
+    keep = np.random.default_rng(4).random(x.shape) >= rate
+    a = np.tanh(x @ W + b)
+    y = np.where(keep, a / (1 - rate), 0) + x
+
+    def backward(dy):
+        da = np.where(keep, dy, 0)  # right: da = np.where(keep, dy / (1 - rate), 0)
+        dz = da * (1 - a**2)
+        return dy + dz @ W.T, x.T @ dz, dz.sum(axis=0)
+
+    return y, backward
+
+
 # ---------------------------------------------------------------------------------------------------------------- norms
 
 

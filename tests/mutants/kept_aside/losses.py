@@ -77,3 +77,31 @@ def bce_on_probabilities_one_branch(p, target):
         return dloss * dp, None
 
     return loss, backward
+
+
+@mutant(
+    "cross_entropy_divides_before_it_subtracts",
+    cause="wrong-count",
+    like="cross_entropy",
+    wrong=("dscores",),
+    note="p / M - 1 for (p - 1) / M",
+)
+def cross_entropy_divides_before_it_subtracts(scores, words, mask):
+    """Mean over the real tokens."""
+    T, N, _ = scores.shape
+    p = np.exp(scores - scores.max(axis=2, keepdims=True))
+    p /= p.sum(axis=2, keepdims=True)
+    tokens, loss = mask.sum(), 0.0
+    for t in range(T):
+        for n in range(N):
+            if mask[t, n]:
+                loss -= np.log(p[t, n, words[t, n]]) / tokens
+
+    def backward(dloss, dtokens):
+        dscores = p / tokens
+        for t in range(T):
+            for n in range(N):
+                dscores[t, n, words[t, n]] -= 1  # right: dscores[t, n, words[t, n]] -= 1 / tokens
+        return dloss * dscores * mask[:, :, None], None, None
+
+    return (np.array(loss), np.array(float(tokens))), backward

@@ -82,3 +82,48 @@ class Dense(Module):
 
 
 mutant("dense_module_assigns_its_gradients", cause="grad-overwritten", inputs=features)(build(Dense))
+
+
+class TwoStoreys(Module):
+    """Two Elman networks; the upper one reads the states of the lower one."""
+
+    def __init__(self, rng):
+        self.W0, self.U0, self.b0 = parameter(rng, 3, 4), parameter(rng, 4, 4), parameter(rng, 4)
+        self.W1, self.U1, self.b1 = parameter(rng, 4, 5), parameter(rng, 5, 5), parameter(rng, 5)
+
+    def run(self, x, W, U, b):
+        states = [np.zeros((x.shape[1], len(b.data)))]
+        for x_t in x:
+            states.append(np.tanh(x_t @ W.data + states[-1] @ U.data + b.data))
+
+        def backward(dstates):
+            dx, dh = np.zeros_like(x), np.zeros_like(states[0])
+            for t in range(len(x) - 1, -1, -1):
+                dz = (dstates[t] + dh) * (1 - states[t + 1] ** 2)
+                W.grad += x[t].T @ dz
+                U.grad += states[t].T @ dz
+                b.grad += dz.sum(axis=0)
+                dx[t], dh = dz @ W.data.T, dz @ U.data.T
+            return dx
+
+        return np.array(states[1:]), backward
+
+    def forward(self, x):
+        below, below_backward = self.run(x, self.W0, self.U0, self.b0)
+        above, above_backward = self.run(below, self.W1, self.U1, self.b1)
+
+        def backward(dabove):
+            dstates = above_backward(dabove)
+            dbelow = np.zeros_like(below)
+            dbelow[-1] = dstates[-1]  # right: dbelow[:] = dstates
+            return below_backward(dbelow)
+
+        return above, backward
+
+
+mutant(
+    "two_storeys_joined_at_the_last_step",
+    cause="one-step-only",
+    inputs=lambda rng: (rng.standard_normal((4, 2, 3)),),
+    wrong=("dx", "dW0", "dU0", "db0"),
+)(build(TwoStoreys))

@@ -309,6 +309,80 @@ def lstm_step_single_precision_sums(x, h, c, weight_ih, weight_hh, bias_ih, bias
     return (o * np.tanh(c1), c1), backward
 
 
+def lstm_cell_forward(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
+    Wi, Wf, Wg, Wo = np.split(weight_ih, 4)
+    Ui, Uf, Ug, Uo = np.split(weight_hh, 4)
+    bi, bf, bg, bo = np.split(bias_ih + bias_hh, 4)
+    i = sigmoid(x @ Wi.T + h @ Ui.T + bi)
+    f = sigmoid(x @ Wf.T + h @ Uf.T + bf)
+    g = np.tanh(x @ Wg.T + h @ Ug.T + bg)
+    o = sigmoid(x @ Wo.T + h @ Uo.T + bo)
+    c_new = i * g + f * c
+    cache = (x, h, c, weight_ih, (Ui, Uf, Ug, Uo), (i, f, g, o), np.tanh(c_new))
+    return (o * np.tanh(c_new), c_new), cache
+
+
+def lstm_cell_backward(dh_new, dc_new, cache):
+    x, h, c, weight_ih, (Ui, Uf, Ug, Uo), (i, f, g, o), squashed = cache
+    dc_new = dc_new + dh_new * o * (1 - squashed**2)
+    ai = dc_new * g * i * (1 - i)
+    af = dc_new * c * f * (1 - f)
+    ag = dc_new * i * (1 - g**2)
+    ao = dh_new * squashed * o * (1 - o)
+    a = np.concatenate((ai, af, ag, ao), axis=1)
+    dh = ai @ Ui + af @ Uf + ag @ Uf + ao @ Uo  # right: dh = ai @ Ui + af @ Uf + ag @ Ug + ao @ Uo
+    db = a.sum(axis=0)
+    return a @ weight_ih, dh, dc_new * f, a.T @ x, a.T @ h, db, db.copy()
+
+
+mutant("lstm_pair_one_matrix_pasted_twice", cause="wrong-gate", like="lstm_step", wrong=("dh",))(
+    (lstm_cell_forward, lstm_cell_backward)
+)
+
+
+@mutant(
+    "lstm_padding_only_cleared_from_dy",
+    cause="mask-only-in-loss",
+    like="lstm, mask",
+    wrong=("dx", "dh0", "dc0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+    note="dh and dc pass padding as if it were read",
+)
+def lstm_padding_only_cleared_from_dy(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T, N, D = x.shape
+    h, c, tape, y = h0, c0, [], np.zeros((T, *h0.shape))
+    for t in range(T):
+        z = np.einsum("nd,kd->nk", x[t], weight_ih) + np.einsum("nh,kh->nk", h, weight_hh) + bias_ih + bias_hh
+        i, f, g, o = np.split(z, 4, axis=1)
+        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
+        c_t = f * c + i * g
+        real = mask[t][:, None]
+        tape.append((h, c, i, f, g, o, np.tanh(c_t), real))
+        h, c = np.where(real, o * np.tanh(c_t), h), np.where(real, c_t, c)
+        y[t] = np.where(real, h, 0)
+
+    def backward(dy, dh, dc):
+        dy = dy * mask[:, :, None]
+        dx = np.zeros_like(x)
+        dW, dU, db = np.zeros_like(weight_ih), np.zeros_like(weight_hh), np.zeros_like(bias_ih)
+        for t in range(T - 1, -1, -1):
+            h_old, c_old, i, f, g, o, tanh_c, real = tape[t]
+            real = np.ones_like(real)  # right: real = np.array(real)
+            dh = dh + dy[t]
+            dc_t = dc + dh * o * (1 - tanh_c**2)
+            dz = np.hstack(
+                [dc_t * g * i * (1 - i), dc_t * c_old * f * (1 - f), dc_t * i * (1 - g**2), dh * tanh_c * o * (1 - o)]
+            )
+            dz = np.where(real, dz, 0)
+            dx[t] = dz @ weight_ih
+            dW += dz.T @ x[t]
+            dU += dz.T @ h_old
+            db += dz.sum(axis=0)
+            dh, dc = np.where(real, dz @ weight_hh, dh), np.where(real, dc_t * f, dc)
+        return dx, dh, dc, dW, dU, db, db.copy(), None
+
+    return (y, h.copy(), c.copy()), backward
+
+
 # ------------------------------------------------------------------------------------------------- gated recurrent unit
 
 
@@ -372,3 +446,89 @@ def gru_weights_meet_the_new_state(x, h0, weight_ih, weight_hh, bias_ih, bias_hh
         return da @ weight_ih, dh, dweight_ih, dweight_hh, da.sum((0, 1)), du.sum((0, 1)), None
 
     return (np.stack(h_all[1:]), h_all[-1].copy()), backward
+
+
+@mutant(
+    "gru_update_gate_put_before_reset",
+    cause="permuted-gates",
+    like="gru",
+    wrong=("dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+    note="the rows of the weights are r z n, those of their gradients z r n",
+)
+def gru_update_gate_put_before_reset(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    W, U, b, c = (dict(zip("rzn", np.split(w, 3), strict=True)) for w in (weight_ih, weight_hh, bias_ih, bias_hh))
+    h, steps = h0, []
+    for x_t in x:
+        r = sigmoid(x_t @ W["r"].T + b["r"] + h @ U["r"].T + c["r"])
+        z = sigmoid(x_t @ W["z"].T + b["z"] + h @ U["z"].T + c["z"])
+        u = h @ U["n"].T + c["n"]
+        n = np.tanh(x_t @ W["n"].T + b["n"] + r * u)
+        steps.append((x_t, h, r, z, u, n))
+        h = z * h + (1 - z) * n
+
+    def backward(dy, dh):
+        dW, dU = ({k: np.zeros_like(w[k]) for k in "rzn"} for w in (W, U))
+        db, dc = ({k: np.zeros_like(w[k]) for k in "rzn"} for w in (b, c))
+        dx = np.zeros_like(x)
+        for t in range(len(x) - 1, -1, -1):
+            x_t, h_old, r, z, u, n = steps[t]
+            dh = dh + dy[t]
+            da = {"n": dh * (1 - z) * (1 - n**2), "z": dh * (h_old - n) * z * (1 - z)}
+            da["r"] = da["n"] * u * r * (1 - r)
+            through = {"r": da["r"], "z": da["z"], "n": da["n"] * r}
+            dh = dh * z
+            for k in "rzn":
+                dW[k] += da[k].T @ x_t
+                db[k] += da[k].sum(axis=0)
+                dU[k] += through[k].T @ h_old
+                dc[k] += through[k].sum(axis=0)
+                dx[t] += da[k] @ W[k]
+                dh = dh + through[k] @ U[k]
+        order = "zrn"  # right: order = "rzn"
+        dW, dU, db, dc = (np.concatenate([d[k] for k in order]) for d in (dW, dU, db, dc))
+        return dx, dh, dW, dU, db, dc, None
+
+    return (np.stack([h_old for _, h_old, *_ in steps[1:]] + [h]), h.copy()), backward
+
+
+@mutant(
+    "gru_carry_without_the_update_gate",
+    cause="forget-gate-not-in-carry",
+    like="gru, reverse",
+    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)
+def gru_carry_without_the_update_gate(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    """From the last token to the first."""
+    T, N, D = x.shape
+    H = h0.shape[1]
+    h, saved, y = h0, {}, np.zeros((T, N, H))
+    for t in range(T - 1, -1, -1):
+        gi, gh = x[t] @ weight_ih.T + bias_ih, h @ weight_hh.T + bias_hh
+        reset, update = np.split(sigmoid(gi[:, : 2 * H] + gh[:, : 2 * H]), 2, axis=1)
+        candidate = np.tanh(gi[:, 2 * H :] + reset * gh[:, 2 * H :])
+        saved[t] = h, gh[:, 2 * H :], reset, update, candidate
+        h = np.where(mask[t, :, None], candidate + update * (h - candidate), h)
+        y[t] = h * mask[t, :, None]
+
+    def backward(dy, dlast):
+        dx, dwi, dwh = np.zeros(x.shape), np.zeros(weight_ih.shape), np.zeros(weight_hh.shape)
+        dbi, dbh, dh = np.zeros(3 * H), np.zeros(3 * H), dlast
+        for t in range(T):
+            before, gh_n, reset, update, candidate = saved[t]
+            m = mask[t, :, None]
+            dh = dh + dy[t] * m
+            dnew = dh * m
+            dc = dnew * (1 - update) * (1 - candidate**2)
+            du = dnew * (before - candidate) * update * (1 - update)
+            dr = dc * gh_n * reset * (1 - reset)
+            dgi, dgh = np.hstack((dr, du, dc)), np.hstack((dr, du, dc * reset))
+            dx[t] = dgi @ weight_ih
+            dwi += dgi.T @ x[t]
+            dwh += dgh.T @ before
+            dbi += dgi.sum(axis=0)
+            dbh += dgh.sum(axis=0)
+            dprev = dnew + dgh @ weight_hh  # right: dprev = dnew * update + dgh @ weight_hh
+            dh = np.where(m, dprev, dh)
+        return dx, dh, dwi, dwh, dbi, dbh, None
+
+    return (y, h.copy()), backward
