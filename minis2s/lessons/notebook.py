@@ -15,6 +15,7 @@ from minis2s.lessons.exercise import Exercises, load_exercises
 from minis2s.lessons.source import Cell, blank, read_source, solved
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+FOLDED = {"hide-input": "source_hidden", "hide-output": "outputs_hidden"}
 TAG = re.compile(r"\\tag\{[^}]*\}")
 STUDENT, SOLUTION, PAGE = "student", "solution", "page"
 
@@ -69,7 +70,7 @@ def notebook_name(lesson: Path, language: str) -> str:
 
 def _cells(cell: Cell, id_: str, exercises: Exercises, kind: str) -> list[dict[str, Any]]:
     """The cells of a notebook that a cell of the source becomes."""
-    metadata: dict[str, Any] = {"tags": cell.options["tags"]} if "tags" in cell.options else {}
+    metadata = _tagged(cell.options.get("tags", []))
     if cell.markdown:
         return [_markdown(id_, _for_katex(cell.source) if kind == PAGE else cell.source, metadata)]
     if "exercise" in cell.options:
@@ -77,6 +78,13 @@ def _cells(cell: Cell, id_: str, exercises: Exercises, kind: str) -> list[dict[s
     if "check" in cell.options:
         return [_check(cell, id_, exercises, metadata, kind)]
     return [_code(id_, cell.source, metadata)]
+
+
+def _tagged(tags: list[str]) -> dict[str, Any]:
+    """The tags of a cell, and what Jupyter reads instead of them: what the page folds is folded there too."""
+    metadata: dict[str, Any] = {"tags": tags} if tags else {}
+    folded = {FOLDED[tag]: True for tag in tags if tag in FOLDED}
+    return metadata | {"jupyter": folded} if folded else metadata
 
 
 def _exercise(cell: Cell, id_: str, metadata: dict[str, Any], kind: str) -> list[dict[str, Any]]:

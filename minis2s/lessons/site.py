@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pkgutil
 import re
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -29,26 +32,23 @@ def build_site(out: Path) -> Path:
     root = Path(__file__).resolve().parent.parent.parent
     if not (root / "docs" / "conf.py").is_file():
         raise DataError("the pages of the site are missing: run this in a checkout, where the folder docs/ is")
-    try:
-        from sphinx.cmd.build import build_main
-    except ImportError:
-        raise UserError("the site needs Sphinx and more: pip install 'minis2s[docs]'") from None
+    if importlib.util.find_spec("sphinx") is None:
+        raise UserError("the site needs Sphinx and more: pip install 'minis2s[docs]'")
     with tempfile.TemporaryDirectory(prefix="minis2s-site-") as folder:
-        source = Path(folder)
-        gather(root, source)
-        kernels_path = os.environ.get("PYTHONPATH")
-        os.environ["PYTHONPATH"] = os.pathsep.join([str(root), *([kernels_path] if kernels_path else [])])
-        try:
-            code = build_main(
-                ["-q", "-W", "--keep-going", "-b", "html", "-d", str(source / ".doctrees"), folder, str(out)]
-            )
-        finally:
-            os.environ.pop("PYTHONPATH")
-            if kernels_path is not None:
-                os.environ["PYTHONPATH"] = kernels_path
+        gather(root, Path(folder))
+        code = _run_sphinx(root, folder, out)
     if code:
         raise UserError("the site has faults: Sphinx named them above, by page and line")
     return out / "index.html"
+
+
+def _run_sphinx(root: Path, source: str, out: Path) -> int:
+    """Run Sphinx as a process of its own, which keeps its own counsel about warnings; its exit code."""
+    path = os.pathsep.join([str(root), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = os.environ | {"PYTHONPATH": path}  # for the lessons' kernels too
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", "-b", "html"]
+    command += ["-d", os.path.join(source, ".doctrees"), source, str(out)]
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def gather(root: Path, source: Path) -> None:

@@ -62,6 +62,13 @@ def test_the_page_shows_the_blank_and_folds_the_solution(sample):
     assert r"\tag{scale\_it 1}" in source(found["cell-001"])  # or KaTeX refuses it
 
 
+def test_what_the_page_folds_is_folded_in_jupyter_too(sample):
+    for kind in (STUDENT, SOLUTION):
+        found = cells(sample, kind)
+        assert found["cell-003"]["metadata"] == {"jupyter": {"source_hidden": True}, "tags": ["hide-input"]}
+        assert all("jupyter" not in cell["metadata"] for _, cell in graded(found).values())
+
+
 def test_ids_are_unique_and_valid(sample):
     for kind in (STUDENT, SOLUTION, PAGE):
         notebook = json.loads(build(sample, kind=kind))
