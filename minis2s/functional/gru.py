@@ -75,7 +75,9 @@ def gru(
     x = zero_padding(x, mask)
 
     gates = x.reshape(-1, D) @ weight_ih.T  # all steps' input products at once
-    gates += bias_ih
+    bias = bias_ih.copy()
+    bias[: 2 * H] += bias_hh[: 2 * H]  # the rest belongs to u_n, which passes the reset gate first
+    gates += bias
     gates = gates.reshape(T, N, 3 * H)  # a of (1); turns into r, z, n in place
     r, z, n = (gates[:, :, k * H : (k + 1) * H] for k in range(3))
     u_n = xp.empty((T, N, H), dtype=x.dtype)
@@ -84,15 +86,16 @@ def gru(
     h_prev[steps[0]] = h0
     for t in steps:
         u = h_prev[t] @ weight_hh.T
-        u += bias_hh
         r_and_z = gates[t, :, : 2 * H] + u[:, : 2 * H]
         gates[t, :, : 2 * H] = logistic(r_and_z, out=r_and_z)
         if not full[t]:
             z[t] = xp.where(mask[t, :, None], z[t], 1)  # an update gate of 1 keeps the state: (3)
-        u_n[t] = u[:, 2 * H :]
-        n[t] += r[t] * u_n[t]
-        xp.tanh(n[t], out=n[t])
-        xp.multiply(1 - z[t], n[t], out=h[t])
+        xp.add(u[:, 2 * H :], bias_hh[2 * H :], out=u_n[t])
+        n_t = r[t] * u_n[t]
+        n_t += n[t]
+        n[t] = xp.tanh(n_t, out=n_t)
+        xp.subtract(1, z[t], out=h[t])
+        h[t] *= n_t
         h[t] += z[t] * h_prev[t]
 
     def backward(dy: Array, dh_n: Array) -> tuple[Array | None, ...]:
