@@ -22,6 +22,7 @@ def diagnose(evidence: Evidence) -> list[Diagnosis]:
 
     from minis2s.gradcheck.diagnosis.contributions import contributions
     from minis2s.gradcheck.diagnosis.experiments import experiments
+    from minis2s.gradcheck.diagnosis.fits import fits
     from minis2s.gradcheck.diagnosis.numbers import numbers
     from minis2s.gradcheck.diagnosis.ranking import told
     from minis2s.gradcheck.diagnosis.structure import records, structure
@@ -29,6 +30,7 @@ def diagnose(evidence: Evidence) -> list[Diagnosis]:
     with np.errstate(all="ignore"):
         tapes = records(evidence)
         found = [*numbers(evidence), *structure(evidence, tapes), *experiments(evidence, tapes)]
+        found.extend(fits(evidence, tapes))
         if not any(candidate.explained for candidate in found):  # differences of each entry are slow
             found.extend(contributions(evidence))
         return told(evidence, found)

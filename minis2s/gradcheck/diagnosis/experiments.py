@@ -47,19 +47,27 @@ class Elsewhere:
 def experiments(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate]:
     """All of them."""
     elsewhere = Elsewhere(evidence, tapes[0] if tapes else None)
-    yield from one_part_of_the_output(evidence, elsewhere)
-    yield from an_output_ignored(evidence, elsewhere)
-    yield from upstream_ignored(evidence, elsewhere)
-    yield from other_mask(evidence, elsewhere)
-    yield from new_draw(evidence)
-    yield from flipped_kernel(evidence, elsewhere)
-    yield from other_spread(evidence, tapes)
-    yield from shifted_ids(evidence, elsewhere)
-    yield from at_the_output(evidence, elsewhere)
-    yield from norm_over_other_axes(evidence, tapes)
-    yield from one_pixel_of_many(evidence, elsewhere)
-    yield from passed_on(evidence)
-    yield from log_softmax_without_sum(evidence, tapes)
+    for experiment in EXPERIMENTS:
+        yield from experiment(evidence, elsewhere)
+
+
+def time_axis(evidence: Evidence, elsewhere: Elsewhere) -> int:
+    """Along which axis of the output time runs: the second if items do not mix along the first, but steps there do."""
+    first = evidence.upstream[0]
+    if not is_array(first) or first.ndim != 3:
+        return -1
+    return 1 if mixes(evidence, elsewhere, 1) and not mixes(evidence, elsewhere, 0) else 0
+
+
+def mixes(evidence: Evidence, elsewhere: Elsewhere, axis: int) -> bool:
+    """Does the last place of the output along an axis depend on other places of an input?"""
+    first, n = evidence.upstream[0], evidence.upstream[0].shape[axis]
+    if elsewhere.tape is None:
+        return False
+    upstream = [_only(dy, axis, n - 1, n) if is_array(dy) and dy.ndim == first.ndim else dy for dy in evidence.upstream]
+    gradients = elsewhere.tape.backward([np.zeros_like(dy) if is_array(dy) and dy.ndim != first.ndim else dy for dy in upstream])
+    same = [g for g in gradients if g is not None and g.ndim > axis and g.shape[: axis + 1] == first.shape[: axis + 1]]
+    return any(np.any(np.take(g, range(n - 1), axis)) for g in same)
 
 
 def judged(
@@ -86,7 +94,7 @@ def one_part_of_the_output(evidence: Evidence, elsewhere: Elsewhere) -> Iterator
         n = first.shape[axis]
         if not 2 <= n <= 12:
             continue
-        time = first.ndim == 3 and axis == 0
+        time = axis == time_axis(evidence, elsewhere)
         cause = "one-step-only" if time else "sum-missing"
         what = "time step" if time else "item" if axis == 0 else f"place along axis {axis}"
         for pick, spelt in ((n - 1, "last"), (0, "first")):
@@ -108,6 +116,45 @@ def _only(dy: np.ndarray, axis: int, pick: int, n: int) -> np.ndarray:
     place = (slice(None),) * axis + (pick,)
     kept[place] = dy[place]
     return kept
+
+
+def upstream_moved(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
+    """What comes in is read a step too early or too late, from the other end, or in halves that are exchanged."""
+    first = evidence.upstream[0]
+    if not is_array(first):
+        return
+    for axis in range(min(first.ndim, 3)):
+        n = first.shape[axis]
+        if not 2 <= n <= 60:
+            continue
+        for cost, words, cause, order in _orders(n, axis == first.ndim - 1):
+            moved = [
+                _reordered(dy, axis, order) if is_array(dy) and dy.shape[: axis + 1] == first.shape[: axis + 1] else dy
+                for dy in evidence.upstream
+            ]
+            yield from judged(
+                evidence, elsewhere.with_upstream(moved), cause, cost, "",
+                f"the gradient that comes in is read {words} along axis {axis}", "Which index belongs to which step?",
+            )  # fmt: skip
+
+
+def _orders(n: int, last: bool) -> Iterator[tuple[float, str, str, np.ndarray]]:
+    """Ways in which indices go wrong, -1 for a place that is read as zero."""
+    places = np.arange(n)
+    for step, words in ((1, "one place too early"), (-1, "one place too late")):
+        moved = places - step
+        yield 1.1, words, "off-by-one", np.clip(moved, 0, n - 1)
+        yield 1.1, words, "off-by-one", moved % n
+        yield 1.1, words, "off-by-one", np.where((moved < 0) | (moved >= n), -1, moved)
+    yield 1.3, "from the other end", "permuted-axes", places[::-1]
+    if last and n % 2 == 0:
+        yield 1.3, "in halves that are exchanged", "permuted-heads", np.roll(places, n // 2)
+
+
+def _reordered(dy: np.ndarray, axis: int, order: np.ndarray) -> np.ndarray:
+    moved = np.take(dy, np.maximum(order, 0), axis)
+    moved[(slice(None),) * axis + (order < 0,)] = 0
+    return moved
 
 
 def an_output_ignored(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
@@ -168,7 +215,7 @@ def _with(inputs: tuple, j: int, value: np.ndarray) -> tuple:
     return (*inputs[:j], value, *inputs[j + 1 :])
 
 
-def new_draw(evidence: Evidence) -> Iterator[Candidate]:
+def new_draw(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
     """Of an elementwise mask the right values, at other places."""
     for k in evidence.wrong:
         dy, yours, right = evidence.upstream[0], evidence.yours[k], evidence.right[k]
@@ -194,18 +241,31 @@ def new_draw(evidence: Evidence) -> Iterator[Candidate]:
 
 
 def flipped_kernel(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
-    """The gradient for a kernel that is turned by 180 degrees, or has its channels exchanged."""
+    """The gradient for a kernel that is turned, along all its axes or along one, or lies on its side."""
     for j, weight in enumerate(evidence.inputs):
         if not is_array(weight) or weight.ndim not in (1, 3, 4) or j in evidence.wrong[:1] or weight.shape[-1] < 2:
             continue
-        axes = (2, 3) if weight.ndim == 4 else (-1,)
-        predicted = elsewhere.at(_with(evidence.inputs, j, np.flip(weight, axes).copy()))
-        predicted.pop(j, None)
-        yield from judged(
-            evidence, predicted, "kernel-not-flipped", 0.8, "",
-            "the gradient is that of the kernel turned by 180 degrees",
-            "Was the kernel turned where it should not be, or not turned where it should?",
-        )  # fmt: skip
+        places = {1: (0,), 3: (1, 2), 4: (2, 3)}[weight.ndim]
+        for axes in dict.fromkeys((places, places[:1], places[-1:])):
+            yield from _for_kernel(
+                evidence, elsewhere, j, np.flip(weight, axes), "kernel-not-flipped", 0.8,
+                f"the gradient is that of the kernel turned along axis {' and '.join(map(str, axes))}",
+                "Was the kernel turned where it should not be, or not turned where it should?",
+            )  # fmt: skip
+        if weight.ndim > 1 and weight.shape[-1] == weight.shape[-2]:
+            yield from _for_kernel(
+                evidence, elsewhere, j, weight.swapaxes(-1, -2), "permuted-axes", 1.0,
+                "the gradient is that of the kernel with rows and columns exchanged",
+                "Which index is that of the rows, which that of the columns?",
+            )  # fmt: skip
+
+
+def _for_kernel(
+    evidence: Evidence, elsewhere: Elsewhere, j: int, weight: np.ndarray, cause: str, cost: float, *words: str
+) -> Iterator[Candidate]:
+    predicted = elsewhere.at(_with(evidence.inputs, j, weight.copy()))
+    predicted.pop(j, None)
+    yield from judged(evidence, predicted, cause, cost, "", *words)
 
 
 def _times(scale: float, function: Callable[[np.ndarray], np.ndarray]) -> Callable[[np.ndarray], np.ndarray]:
@@ -245,9 +305,9 @@ SPREADS_OF_DRAW: tuple[tuple[str, Callable[[np.ndarray], np.ndarray]], ...] = tu
 """What students write for dz/dv, e exp(v / 2) / 2."""
 
 
-def other_spread(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate]:
+def other_spread(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
     """The log-variance v taken for sigma, log sigma or the variance."""
-    form = tapes[0].form if tapes else ""
+    form = elsewhere.tape.form if elsewhere.tape else ""
     if "kl" not in form and "draw" not in form:
         return
     k = len(evidence.inputs) - 1
@@ -291,15 +351,16 @@ def at_the_output(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidat
             )  # fmt: skip
 
 
-def norm_over_other_axes(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate]:
+def norm_over_other_axes(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
     """A norm's two means, taken over other axes on the way back than in the forward pass."""
-    if not tapes or "norm_form" not in tapes[0].form or 0 not in evidence.wrong or len(evidence.inputs) != 3:
+    tape = elsewhere.tape
+    if tape is None or "norm_form" not in tape.form or 0 not in evidence.wrong or len(evidence.inputs) != 3:
         return
-    found = {e.label: e.value for e in tapes[0].entries if e.label in ("n", "s", "w")}
+    found = {e.label: e.value for e in tape.entries if e.label in ("n", "s", "w")}
     x, dy = evidence.inputs[0], evidence.upstream[0]
     if found["n"].shape != x.shape:
         return
-    channel = 1 if "group" in tapes[0].form or found["s"].shape[0] == 1 else x.ndim - 1
+    channel = 1 if "group" in tape.form or found["s"].shape[0] == 1 else x.ndim - 1
     n, s = found["n"], found["s"]
     dn = dy * found["w"].reshape([-1 if a == channel else 1 for a in range(x.ndim)])
     for count in range(1, x.ndim + 1):
@@ -312,7 +373,7 @@ def norm_over_other_axes(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[
             )  # fmt: skip
 
 
-def passed_on(evidence: Evidence) -> Iterator[Candidate]:
+def passed_on(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
     """The gradient that comes in goes out as it is."""
     for k in evidence.wrong:
         dy = evidence.upstream[0]
@@ -323,9 +384,9 @@ def passed_on(evidence: Evidence) -> Iterator[Candidate]:
             )  # fmt: skip
 
 
-def log_softmax_without_sum(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate]:
+def log_softmax_without_sum(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
     """Of dy - p sum(dy) the sum is left out."""
-    if not tapes or "log_softmax" not in tapes[0].form or 0 not in evidence.wrong:
+    if elsewhere.tape is None or "log_softmax" not in elsewhere.tape.form or 0 not in evidence.wrong:
         return
     dy, p = evidence.upstream[0], np.exp(evidence.outputs[0])
     yield from judged(
@@ -348,3 +409,23 @@ def one_pixel_of_many(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Cand
             f"of the {down * across} places that a pixel is repeated at only one sends gradient back",
             "Add up the gradients of all of them.",
         )  # fmt: skip
+
+
+Experiment = Callable[[Evidence, Elsewhere], Iterator[Candidate]]
+
+EXPERIMENTS: tuple[Experiment, ...] = (
+    one_part_of_the_output,
+    upstream_moved,
+    an_output_ignored,
+    upstream_ignored,
+    other_mask,
+    new_draw,
+    flipped_kernel,
+    other_spread,
+    shifted_ids,
+    at_the_output,
+    norm_over_other_axes,
+    one_pixel_of_many,
+    passed_on,
+    log_softmax_without_sum,
+)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from itertools import permutations
+from itertools import pairwise, permutations
 
 import numpy as np
 
@@ -243,6 +243,9 @@ def _reordered(evidence: Evidence, k: int, axis: int, count: int, gates: int) ->
             return
     if sorted(order) != list(range(count)) or order == list(range(count)):
         return
+    if axis == 0 and right.ndim > 2:
+        yield from _steps_moved(evidence, k, order, np.concatenate([blocks[p] for p in order], axis))
+        return
     is_gates = axis == 0 and right.ndim <= 2 and count in (2, 3, 4)
     letters = gate_names(gates, evidence.inputs) if count == gates else ""
     named = " ".join(letters[p] for p in order) if letters else " ".join(str(p) for p in order)
@@ -254,6 +257,18 @@ def _reordered(evidence: Evidence, k: int, axis: int, count: int, gates: int) ->
         evidence, k, f"permuted-{what}", predicted, cost + 0.01 * count, f"axis {axis} in {count} blocks",
         f"the blocks along axis {axis} are right but stand in the order {named} instead of {wanted}",
         "In which order does the forward pass split, and in which does the backward join?",
+    )  # fmt: skip
+
+
+def _steps_moved(evidence: Evidence, k: int, order: list[int], predicted: np.ndarray) -> Iterator[Candidate]:
+    """Steps, or items, put together otherwise than they were taken apart."""
+    count = len(order)
+    turned = order == list(range(count))[::-1]
+    around = all((b - a) % count == 1 for a, b in pairwise(order))
+    words = "from the other end" if turned else "shifted around" if around else f"in the order {order}"
+    yield from candidate(
+        evidence, k, "off-by-one" if around and not turned else "permuted-axes", predicted, 0.8 if count < 9 else 1.0,
+        "axis 0", f"the numbers along axis 0 are right but stand {words}", "Which index belongs to which step?",
     )  # fmt: skip
 
 

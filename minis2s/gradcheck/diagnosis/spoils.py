@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise, permutations
+from itertools import combinations, pairwise, permutations
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.tape import Edge, Entry, Rule, Tape, unbroadcast
+from minis2s.gradcheck.diagnosis.tape import Edge, Entry, Jump, Rule, Tape, unbroadcast
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
 FORMULA = {"tanh": "1 - {y}^2", "sigmoid": "{y} (1 - {y})", "relu": "({y} > 0)"}
-OTHERS = 24
+OTHERS = 30
 """So many other values are tried in the place of a factor."""
+
+SO_MANY_ORDERS = 24
+"""Permutations of axes that are tried."""
 
 
 @dataclass(frozen=True)
@@ -27,20 +30,22 @@ class Spoil:
     rules: dict[int, Rule] = field(default_factory=dict)
     keep: dict[int, str] = field(default_factory=dict)
     label: str = ""
-    jumps: dict[int, int] = field(default_factory=dict)
+    jumps: dict[int, tuple[int, Jump | None]] = field(default_factory=dict)
+    scales: dict[int, np.ndarray] = field(default_factory=dict)
+    gradients: Callable[[Sequence[np.ndarray]], list[np.ndarray | None]] | None = None
 
 
 Group = Sequence[Edge]
+Sequence_ = tuple[list[Entry], list[np.ndarray]]
 
 
 def spoils(tape: Tape) -> Iterator[Spoil]:
     """Every single mistake that the record allows for."""
     groups = edge_groups(tape)
     classes = entry_classes(tape)
-    yield from of_all_like(tape)
-    yield from of_arrivals(tape)
-    yield from of_parts(tape)
-    yield from of_inner_functions(tape)
+    known = sequences_of(groups, classes)
+    for of_tape in OF_TAPE:
+        yield from of_tape(tape)
     for group in groups:
         yield from of_recurrence(group, classes)
         for part, words in parts_of(group):
@@ -48,8 +53,8 @@ def spoils(tape: Tape) -> Iterator[Spoil]:
         for make in MAKERS.get(group[0].kind, ()):
             for part, words in parts_of(group):
                 yield from make(part, words)
-        if group[0].kind in ("factor", "right", "left", "slope"):
-            yield from other_values(group, classes)
+        if group[0].kind in ("factor", "right", "left", "slope", "einsum"):
+            yield from other_values(group, known)
 
 
 def edge_groups(tape: Tape) -> list[list[Edge]]:
@@ -347,7 +352,7 @@ def of_factor(group: Group, words: str) -> Iterator[Spoil]:
             "mask-not-applied", 1.0, "dropout's mask is not applied", "y = x m / (1 - p) gives dx = dy m / (1 - p).",
             rule_for(group, lambda e, dy: unbroadcast(dy * e.parts["factor"].max(), e.parent.value.shape)),
         )  # fmt: skip
-    elif factor.ndim or abs(abs(float(factor)) - 1) > 1e-12:
+    elif factor.ndim:  # of mere numbers `fits` tells
         gate = edge.parent.op == "carry"
         yield Spoil(
             "forget-gate-not-in-carry" if gate else "missing-factor", (0.9 if gate else 1.1) + extra,
@@ -355,12 +360,11 @@ def of_factor(group: Group, words: str) -> Iterator[Spoil]:
             f"y = a b gives da = dy b: was {other} left out?",
             rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
         )  # fmt: skip
-        if factor.ndim:
-            yield Spoil(
-                "missing-factor", 2.2 + extra, f"the factor {other} is applied twice on the way to {target}{words}",
-                "y = a b gives da = dy b: once.",
-                rule_for(group, lambda e, dy: unbroadcast(dy * e.parts["factor"] ** 2, e.parent.value.shape)),
-            )  # fmt: skip
+        yield Spoil(
+            "missing-factor", 2.2 + extra, f"the factor {other} is applied twice on the way to {target}{words}",
+            "y = a b gives da = dy b: once.",
+            rule_for(group, lambda e, dy: unbroadcast(dy * e.parts["factor"] ** 2, e.parent.value.shape)),
+        )  # fmt: skip
     if edge.child.value.shape != shape and edge.child.value.size > edge.parent.value.size > 0:
         yield from of_sum(group, words)
 
@@ -467,6 +471,12 @@ def of_product(group: Group, words: str) -> Iterator[Spoil]:
             "kernel-not-flipped", 2.6 + extra, f"the matrix that leads back to {target} runs backwards{words}",
             "Was the kernel turned?", rule_for(group, lambda e, dy: dy @ e.parts["other"].T[::-1]),
         )  # fmt: skip
+    if edge.child.value.shape == shape:
+        whom = named(next((e.parent for e in edge.child.edges if e is not edge), edge.child))
+        yield Spoil(
+            "missing-factor", 1.3 + extra, f"the matrix {whom} is missing on the way back to {target}{words}",
+            "y = x W^T gives dx = dy W.", rule_for(group, lambda e, dy: dy),
+        )  # fmt: skip
     if len(shape) >= 2 and shape[-1] == shape[-2]:
         yield Spoil(
             "transposed", 1.1 + extra, f"the gradient of {target} is transposed{words}",
@@ -489,77 +499,182 @@ def of_product(group: Group, words: str) -> Iterator[Spoil]:
         )  # fmt: skip
 
 
+def of_einsum(group: Group, words: str) -> Iterator[Spoil]:
+    """A sum over letters: an operand transposed, or the result; only one of the summands; a mean."""
+    edge = group[0]
+    extra = 1.0 if words else 0.0
+    shape, target = edge.parent.value.shape, named(edge.parent)
+    for a, b in combinations(range(len(shape)), 2):
+        if shape[a] == shape[b] > 1:
+            turned: Rule = lambda e, dy, a=a, b=b: e.rule(e, dy).swapaxes(a, b)  # noqa: E731
+            yield Spoil(
+                "transposed" if len(shape) == 2 else "permuted-axes", 1.1 + extra,
+                f"the axes {a} and {b} of the gradient of {target} are exchanged{words}",
+                "Which letter is which axis?", rule_for(group, turned),
+            )  # fmt: skip
+    if len(edge.parts["arrays"]) != 1:
+        return
+    other = edge.parts["arrays"][0]
+    for a, b in combinations(range(other.ndim), 2):
+        if other.shape[a] == other.shape[b] > 1:
+            by_edge = {id(e): e.parts["arrays"][0].swapaxes(a, b) for e in group}
+            yield Spoil(
+                "transposed" if other.ndim == 2 else "permuted-axes", 1.2 + extra,
+                f"the gradient of {target} is computed with the other operand's axes {a} and {b} exchanged{words}",
+                "Which letter is which axis?", dict.fromkeys(by_edge, _with_operand(by_edge)),
+            )  # fmt: skip
+    own, result, letters = edge.parts["own"], edge.parts["result"], edge.parts["others"][0]
+    for axis, letter in enumerate(letters):
+        if letter in own or letter not in result or other.shape[axis] < 2:
+            continue
+        for spelt, pick in (("first", 0), ("last", -1)):
+            by_edge = {id(e): _only_place(e.parts["arrays"][0], axis, pick) for e in group}
+            yield Spoil(
+                "one-step-only" if axis == 0 and len(result) == 3 else "sum-missing", 1.2 + extra,
+                f"only the {spelt} of {other.shape[axis]} terms is in the gradient of {target}{words}",
+                "Was it assigned in a loop, `=` instead of `+=`?", dict.fromkeys(by_edge, _with_operand(by_edge)),
+            )  # fmt: skip
+
+
+def _only_place(value: np.ndarray, axis: int, pick: int) -> np.ndarray:
+    kept = np.zeros_like(value)
+    at = (slice(None),) * axis + (pick,)
+    kept[at] = value[at]
+    return kept
+
+
 def _one_row(other: np.ndarray, dy: np.ndarray, pick: int) -> np.ndarray:
     a, b = other[pick], dy[pick]
     return np.outer(a, b) if a.ndim == 1 else a.reshape(-1, a.shape[-1]).T @ b.reshape(-1, b.shape[-1])
 
 
-def other_values(group: Group, classes: list[list[Entry]]) -> Iterator[Spoil]:
+def other_values(group: Group, known: Sequence[Sequence_]) -> Iterator[Spoil]:
     """Another value of the same shape in the place of the right one."""
     edge = group[0]
-    if edge.kind == "slope":
-        if edge.child.op not in ACTIVATIONS:
-            return
-        right, own = edge.child.value, [edge.child for edge in group]
-    else:
-        part = "factor" if edge.kind == "factor" else "other"
-        right = np.asarray(edge.parts[part])
-        own = [next((e.parent for e in edge.child.edges if e is not edge), edge.child) for edge in group]
-        if not right.ndim or is_binary(right):
-            return
-    near = sorted(classes, key=lambda c: abs(c[0].number - edge.child.number))
+    if edge.kind == "slope" and edge.child.op not in ACTIVATIONS:
+        return
+    if edge.kind == "factor" and edge.child.op == "divide":
+        return
+    right = [operand(e) for e in group]
+    if right[0] is None or not right[0].ndim or is_binary(right[0]):
+        return
+    own = operand_entries(group)
     tried = 0
-    for kind in near:
-        if kind[0].value.shape != right.shape or tried > OTHERS:
+    for kind, values in near_values(edge, known):
+        if values[0].shape != right[0].shape or tried > OTHERS:
             continue
-        for shift in (0, 1, -1) if len(kind) > 1 and kind[0] is own[0] else (0,):
-            values = _aligned(group, kind, shift)
-            if values is None or (kind[0] is own[0] and shift == 0):
+        shifts = (0, 1, -1) if len(values) > 1 else (0,)
+        for shift in shifts:
+            aligned = _aligned(len(group), values, shift)
+            if aligned is None or _equal(aligned, right) or (shift and not _equal(values, right)):
                 continue
             tried += 1
-            yield from _replaced(group, own, kind, values, shift)
+            yield from _replaced(group, own, kind[-1], aligned, shift)
+    if len(group) > 2 and len({r.shape for r in right}) == 1 and edge.kind != "slope":
+        yield from _in_other_order(group, own, right)
 
 
-def _aligned(group: Group, kind: list[Entry], shift: int) -> list[np.ndarray] | None:
-    """For each edge the value of a class that belongs to its time step, or the one before or after."""
-    if len(kind) == 1:
-        return [kind[0].value] * len(group)
-    if len(kind) != len(group):
+def operand(edge: Edge) -> np.ndarray | None:
+    """The value that an edge's rule uses."""
+    if edge.kind == "slope":
+        return edge.child.value
+    if edge.kind == "einsum":
+        return edge.parts["arrays"][0] if len(edge.parts["arrays"]) == 1 else None
+    return np.asarray(edge.parts["factor" if edge.kind == "factor" else "other"])
+
+
+def operand_entries(group: Group) -> list[Entry]:
+    """Where the values come from, if they are recorded."""
+    if group[0].kind == "slope":
+        return [e.child for e in group]
+    return [next((o.parent for o in e.child.edges if o is not e), e.child) for e in group]
+
+
+def near_values(edge: Edge, sequences: Sequence[Sequence_]) -> list[Sequence_]:
+    """Values that might be taken for the right ones: first those that a student has a name for, the nearest first."""
+
+    def far(sequence: Sequence_) -> tuple[bool, int]:
+        entry = sequence[0][-1]
+        prominent = entry.op in ("input", "carry", *ACTIVATIONS) or len(entry.users) > 1
+        return not prominent, abs(entry.number - edge.child.number)
+
+    return sorted(sequences, key=far)
+
+
+def sequences_of(groups: Sequence[Group], classes: Sequence[Sequence[Entry]]) -> list[Sequence_]:
+    """Values that the same place in the code made; and those that it used, as are the states before each step."""
+    found = [(list(kind), [e.value for e in kind]) for kind in classes]
+    for group in groups:
+        if len(group) > 1 and group[0].kind in ("right", "left", "factor"):
+            used = [np.asarray(v) for v in map(operand, group)]
+            if used[0].size > 1 and not any(_equal(used, values) for _, values in found):
+                found.append((operand_entries(group), used))
+    return found
+
+
+def _equal(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> bool:
+    return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _in_other_order(group: Group, own: list[Entry], right: Sequence[np.ndarray]) -> Iterator[Spoil]:
+    name = named(own[-1])
+    for words, cause, order in (
+        ("from the other end", "permuted-axes", range(len(right))[::-1]),
+        ("of the first step", "off-by-one", [0] * len(right)),
+        ("of the last step", "off-by-one", [len(right) - 1] * len(right)),
+    ):
+        values = {id(e): right[n] for e, n in zip(group, order, strict=True)}
+        finding = f"in the gradient of {named(group[-1].parent)} {name} is read {words}"
+        yield Spoil(cause, 1.5, finding, "Which step does the index stand for?", dict.fromkeys(values, _with_operand(values)))
+
+
+def _aligned(count: int, values: list[np.ndarray], shift: int) -> list[np.ndarray] | None:
+    """For each edge the value that belongs to its time step, or to the one before or after."""
+    if len(values) == 1:
+        return values * count
+    if len(values) != count:
         return None
-    last = len(kind) - 1
-    return [kind[min(max(n + shift, 0), last)].value for n in range(len(group))]
+    return [values[min(max(n + shift, 0), count - 1)] for n in range(count)]
 
 
-def _replaced(
-    group: Group, own: list[Entry], kind: list[Entry], values: list[np.ndarray], shift: int
-) -> Iterator[Spoil]:
+def _with_operand(by_edge: dict[int, np.ndarray]) -> Rule:
+    """The rule of an edge with another value in it."""
+
+    def rule(e: Edge, dy: np.ndarray) -> np.ndarray:
+        value = by_edge[id(e)]
+        if e.kind == "factor":
+            return unbroadcast(dy * value, e.parent.value.shape)
+        if e.kind == "einsum":
+            return e.rule(Edge(e.parent, e.slot, e.kind, e.rule, **{**e.parts, "arrays": [value]}), dy)
+        return e.rule(Edge(e.parent, e.slot, e.kind, e.rule, other=value), dy)
+
+    return rule
+
+
+def _replaced(group: Group, own: list[Entry], kind: Entry, values: list[np.ndarray], shift: int) -> Iterator[Spoil]:
     edge = group[0]
     by_edge = {id(e): v for e, v in zip(group, values, strict=True)}
-    source, target, right, wrong = named(edge.child), named(edge.parent), named(own[0]), named(kind[0])
-    cause, cost = _cause_of_replacing(edge, own[0], kind[0], shift)
-    if len(kind) == len(own) > 1 and not shift and follows(own, kind):
+    rightful = own[-1]
+    source, target, right, wrong = named(edge.child), named(edge.parent), named(rightful), named(kind)
+    cause, cost = _cause_of_replacing(edge, rightful, kind, shift)
+    operands = [operand(e) for e in group]
+    if len(group) > 1 and (kind in own or follows(values, [v for v in operands if v is not None])):
         cause, cost = "off-by-one", 1.0
     if edge.kind == "slope":
         formula = {"tanh": lambda y: 1 - y * y, "sigmoid": lambda y: y * (1 - y), "relu": lambda y: y > 0}
         slope = formula[edge.child.op]
         rule: Rule = lambda e, dy: dy * slope(by_edge[id(e)])  # noqa: E731
         finding = f"the derivative of {edge.child.op} at {right} is computed from {wrong}"
-    elif edge.kind == "factor":
-        subtracts = edge.child.op == "divide"
-        if subtracts:
-            return
-        rule = lambda e, dy: unbroadcast(dy * by_edge[id(e)], e.parent.value.shape)  # noqa: E731
-        finding = f"on the way from {source} back to {target} {wrong} stands where {right} belongs"
     else:
-
-        def rule(e: Edge, dy: np.ndarray) -> np.ndarray:
-            spoilt = Edge(e.parent, e.slot, e.kind, e.rule, other=by_edge[id(e)])
-            return e.rule(spoilt, dy)
-
-        finding = f"in the gradient of {target} {wrong} stands where {right} belongs"
+        rule = _with_operand(by_edge)
+        finding = (
+            f"on the way from {source} back to {target} {wrong} stands where {right} belongs"
+            if edge.kind == "factor"
+            else f"in the gradient of {target} {wrong} stands where {right} belongs"
+        )
     when = {0: "", 1: " of the step after", -1: " of the step before"}[shift]
     finding = finding.replace(wrong, wrong + when, 1) if when else finding
-    yield Spoil(cause, cost, finding, f"{right} or {wrong}{when}?", {id(e): rule for e in group}, label=right)
+    yield Spoil(cause, cost, finding, f"{right} or {wrong}{when}?", dict.fromkeys(by_edge, rule), label=right)
 
 
 def _cause_of_replacing(edge: Edge, right: Entry, wrong: Entry, shift: int) -> tuple[str, float]:
@@ -579,10 +694,12 @@ def _cause_of_replacing(edge: Edge, right: Entry, wrong: Entry, shift: int) -> t
     return "wrong-gate" if right.op in ACTIVATIONS else "missing-factor", 1.6
 
 
-def follows(own: Sequence[Entry], kind: Sequence[Entry]) -> bool:
-    """Are the values of one class those of the other, a step later or earlier?"""
-    after = all(a is b for a, b in zip(own[1:], kind[:-1], strict=True))
-    return after or all(a is b for a, b in zip(own[:-1], kind[1:], strict=True))
+def follows(values: Sequence[np.ndarray], right: Sequence[np.ndarray]) -> bool:
+    """Are the values of one sequence those of the other, a step later or earlier?"""
+    if len(values) != len(right) or len(values) < 2:
+        return False
+    later = all(np.array_equal(a, b) for a, b in zip(values[1:], right[:-1], strict=True))
+    return later or all(np.array_equal(a, b) for a, b in zip(values[:-1], right[1:], strict=True))
 
 
 def is_gate(entry: Entry) -> bool:
@@ -791,28 +908,66 @@ def of_largest(group: Group, words: str) -> Iterator[Spoil]:
 
 
 def of_order(group: Group, words: str) -> Iterator[Spoil]:
-    """Axes: not put back, or put back by the same permutation."""
+    """Axes: not put back, put back by another permutation, or in another order of memory."""
     axes = group[0].parts["axes"]
     hint = "transpose(p) is undone by transpose(argsort(p)), and never by a reshape."
+    parent, child = group[0].parent.value.shape, group[0].child.value.shape
     target = named(group[0].parent)
     reshaped: Rule = lambda e, dy: dy.reshape(e.parent.value.shape)  # noqa: E731
-    yield Spoil(
-        "permuted-axes",
-        1.1,
-        f"the way back to {target} reshapes instead of transposing{words}",
-        hint,
-        rule_for(group, reshaped),
-    )
-    shape = group[0].child.value.transpose(axes).shape
-    if tuple(np.argsort(axes)) != tuple(axes) and shape == group[0].parent.value.shape:
-        again: Rule = lambda e, dy: dy.transpose(axes)  # noqa: E731
-        yield Spoil(
-            "permuted-axes",
-            1.1,
-            f"the axes of {target} are permuted again instead of back{words}",
-            hint,
-            rule_for(group, again),
-        )
+    finding = f"the way back to {target} reshapes instead of transposing{words}"
+    yield Spoil("permuted-axes", 1.1, finding, hint, rule_for(group, reshaped))
+    back = tuple(int(a) for a in np.argsort(axes))
+    orders = [p for p in permutations(range(len(axes))) if p != back and tuple(child[a] for a in p) == parent]
+    for order in orders[:SO_MANY_ORDERS]:
+        other: Rule = lambda e, dy, p=order: dy.transpose(p)  # noqa: E731
+        again = "again instead of back" if order == tuple(axes) else f"by {order} instead of {back}"
+        finding = f"the axes of {target} are permuted {again}{words}"
+        yield Spoil("permuted-axes", 1.1, finding, hint, rule_for(group, other))
+
+
+def of_shape(group: Group, words: str) -> Iterator[Spoil]:
+    """An axis that was split or joined in another order of memory: (heads, size) for (size, heads)."""
+    for entry, split in ((group[0].child, True), (group[0].parent, False)):
+        shape, whole = entry.value.shape, (group[0].parent if split else group[0].child).value.shape
+        pairs = [a for a in range(len(shape) - 1) if min(shape[a], shape[a + 1]) > 1]
+        if len(shape) <= len(whole) or len(pairs) > 5:
+            continue
+        heads = len(whole) < 4
+        for chosen in [(a,) for a in pairs] + [p for p in combinations(pairs, 2) if p[1] - p[0] > 1]:
+            rule = _split_otherwise(shape, chosen) if split else _joined_otherwise(chosen)
+            axis = " and ".join(f"{shape[a]} x {shape[a + 1]}" for a in chosen)
+            finding = f"on the way back to {named(group[0].parent)} the axes {axis} are taken in the other order{words}"
+            yield Spoil(
+                "permuted-heads" if heads else "permuted-axes", 1.4, finding,
+                "What is split as (a, b) is joined as (a, b).", rule_for(group, rule),
+            )  # fmt: skip
+
+
+def _exchange(axes: Sequence[int], count: int) -> list[int]:
+    order = list(range(count))
+    for a in axes:
+        order[a], order[a + 1] = order[a + 1], order[a]
+    return order
+
+
+def _split_otherwise(shape: tuple[int, ...], axes: Sequence[int]) -> Rule:
+    """Forward splits; back, what comes in that shape is joined in the other order."""
+
+    def rule(e: Edge, dy: np.ndarray) -> np.ndarray:
+        return dy.transpose(_exchange(axes, dy.ndim)).reshape(e.parent.value.shape)
+
+    return rule
+
+
+def _joined_otherwise(axes: Sequence[int]) -> Rule:
+    """Forward joins; back, it is split in the other order."""
+
+    def rule(e: Edge, dy: np.ndarray) -> np.ndarray:
+        shape = e.parent.value.shape
+        order = _exchange(axes, len(shape))
+        return dy.reshape([shape[a] for a in order]).transpose(order)
+
+    return rule
 
 
 def of_edge_of_picture(group: Group, words: str) -> Iterator[Spoil]:
@@ -845,6 +1000,8 @@ MAKERS: dict[str, tuple[Callable[[Group, str], Iterator[Spoil]], ...]] = {
     "spread": (of_spread,),
     "largest": (of_largest,),
     "transpose": (of_order,),
+    "reshape": (of_shape,),
+    "einsum": (of_einsum,),
     "joined": (of_edge_of_picture,),
 }
 
@@ -906,17 +1063,42 @@ def of_all_like(tape: Tape) -> Iterator[Spoil]:
 
 def of_inner_functions(tape: Tape) -> Iterator[Spoil]:
     """The chain rule stops too early: the derivative of an inner function is left out."""
-    if sum(leaf is not None for leaf in tape.leaves) > 2:
-        return
-    for leaf in (e for e in tape.leaves if e is not None and e.value.size > 1):
-        for entry in tape.entries:
-            reshaped = entry.op in ("reshape", "transpose", "part", "where", "input", "carry")
-            if reshaped or entry.value.shape != leaf.value.shape or not entry.edges or len(tape.entries) > 60:
+    leaves = [e for e in tape.leaves if e is not None and e.value.size > 1]
+    few = sum(leaf is not None for leaf in tape.leaves) <= 2 and len(tape.entries) <= 60
+    for entry in tape.entries:
+        for bottom in _inner(entry, 4):
+            yield _stopped(entry, bottom)
+        for leaf in leaves if few else ():
+            moved = entry.op in ("reshape", "transpose", "part", "where", "input", "carry")
+            if moved or entry.value.shape != leaf.value.shape or not entry.edges:
                 continue
             if descends(entry, leaf, 12) and not any(e.parent is leaf and e.kind == "slope" for e in entry.edges):
-                finding = f"the gradient of {named(entry)} is taken for that of {named(leaf)}"
-                hint = "Is the derivative of the inner function missing? The chain rule goes on to the input."
-                yield Spoil("missing-factor", 1.5, finding, hint, jumps={entry.number: leaf.number})
+                yield _stopped(entry, leaf)
+
+
+def _inner(entry: Entry, depth: int) -> Iterator[Entry]:
+    """Arguments of the inner functions, two and more below: y = f(a g(x)) is taken for one of x."""
+    below, functions = entry, 0
+    for steps in range(depth):
+        edges = [e for e in below.edges if e.kind in ("slope", "factor")]
+        if len(edges) != 1 or len(below.edges) != 1 or edges[0].parent.value.shape != entry.value.shape:
+            return
+        functions += edges[0].kind == "slope"
+        below = edges[0].parent
+        if steps and functions:
+            yield below
+
+
+def _stopped(entry: Entry, bottom: Entry) -> Spoil:
+    ops, below = [], entry
+    while below is not bottom and below.edges:
+        ops.append(below.op)
+        below = below.edges[0].parent
+    logvar = below is bottom and "exp" in ops
+    finding = f"the gradient of {named(entry)} is taken for that of {named(bottom)}"
+    hint = "Is the derivative of the inner function missing? The chain rule goes on to the input."
+    jumps: dict[int, tuple[int, Jump | None]] = {entry.number: (bottom.number, None)}
+    return Spoil("logvar-as-sigma" if logvar else "missing-factor", 1.3 if logvar else 1.5, finding, hint, jumps=jumps)
 
 
 def of_all_masks(edges: Sequence[Edge]) -> Iterator[Spoil]:
@@ -1017,7 +1199,7 @@ def of_parts(tape: Tape) -> Iterator[Spoil]:
             if total == entry.value.size:
                 wholes.setdefault((entry.op, entry.place, entry.label, len(parts)), []).append(parts)
     for (*_, count), steps in wholes.items():
-        letters = {4: "ifgo", 3: "rzn"}.get(count, "0123")
+        axis = _axis_of_parts(steps[0])
         for order in list(permutations(range(count)))[1:]:
             index = {id(e): parts[order[n]].parts["index"] for parts in steps for n, e in enumerate(parts)}
 
@@ -1027,7 +1209,38 @@ def of_parts(tape: Tape) -> Iterator[Spoil]:
                 return dx
 
             into = [order.index(n) for n in range(count)]
-            names = " ".join(letters[n] for n in into)
-            finding = f"the gates are joined in the order {names} instead of {' '.join(letters[:count])}"
-            hint = "In which order does the forward pass split, and in which does the backward join?"
-            yield Spoil("permuted-gates", 0.9, finding, hint, dict.fromkeys(index, rule))
+            yield Spoil(*_of_joining(into, axis), dict.fromkeys(index, rule))
+
+
+def _axis_of_parts(parts: Sequence[Edge]) -> int | None:
+    """Along which axis a value is split into slices; None if its rows are picked one by one, as time steps are."""
+    index = parts[0].parts["index"]
+    index = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(i, int | np.integer) for i in index):
+        return None
+    return next((a for a, i in enumerate(index) if isinstance(i, slice) and i != slice(None)), 0)
+
+
+def _of_joining(order: Sequence[int], axis: int | None) -> tuple[str, float, str, str]:
+    """Cause, cost and words if parts are joined in another order."""
+    count = len(order)
+    if axis is None:
+        turned = list(order) == list(range(count))[::-1]
+        around = all((b - a) % count == 1 for a, b in pairwise(order))
+        cause = "permuted-axes" if turned else "off-by-one" if around else "permuted-gates"
+        words = "from the other end" if turned else "one place further" if around else f"in the order {list(order)}"
+        hint = "Which index belongs to which step?"
+        return cause, 1.0 if turned or around else 2.0, f"what comes back from the steps is put together {words}", hint
+    letters = {4: "ifgo", 3: "rzn"}.get(count, "0123")
+    names = " ".join(letters[n] for n in order)
+    finding = f"the gates are joined in the order {names} instead of {' '.join(letters[:count])}"
+    hint = "In which order does the forward pass split, and in which does the backward join?"
+    return "permuted-gates", 0.9, finding, hint
+
+
+OF_TAPE: tuple[Callable[[Tape], Iterator[Spoil]], ...] = (
+    of_all_like,
+    of_arrivals,
+    of_parts,
+    of_inner_functions,
+)

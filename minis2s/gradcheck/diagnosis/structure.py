@@ -5,15 +5,19 @@ from __future__ import annotations
 import dis
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import chain
 from types import CodeType
 
 import numpy as np
 
 from minis2s import backend
+from minis2s.gradcheck.diagnosis.blocks import of_blocks
 from minis2s.gradcheck.diagnosis.candidate import DROPPED, Candidate, residual, same
 from minis2s.gradcheck.diagnosis.evidence import Evidence
 from minis2s.gradcheck.diagnosis.forms import matched, references
+from minis2s.gradcheck.diagnosis.places import of_places
 from minis2s.gradcheck.diagnosis.spoils import Spoil, spoils
+from minis2s.gradcheck.diagnosis.steps import of_loop
 from minis2s.gradcheck.diagnosis.tape import SLOPES, Edge, Entry, Tape, Untraceable, _slope, _softmax, record
 
 WORK = 260_000
@@ -24,7 +28,7 @@ def structure(evidence: Evidence, tapes: list[Tape]) -> Iterator[Candidate]:
     """Candidates from every record."""
     for number, tape in enumerate(tapes):
         work = 0
-        for spoil in spoils(tape):
+        for spoil in chain(spoils(tape), of_loop(tape), of_places(tape), of_blocks(tape)):
             work += len(tape.entries)
             if work > WORK:
                 break
@@ -91,7 +95,11 @@ def held_against(evidence: Evidence, tape: Tape, spoil: Spoil, extra: float) -> 
     """The candidate of one mistake, if it explains any of the wrong gradients."""
     with np.errstate(all="ignore"):
         try:
-            predicted = tape.backward(evidence.upstream, spoil.rules, spoil.keep, spoil.jumps)
+            predicted = (
+                tape.backward(evidence.upstream, spoil.rules, spoil.keep, spoil.jumps, spoil.scales)
+                if spoil.gradients is None
+                else spoil.gradients(evidence.upstream)
+            )
         except (ValueError, IndexError, TypeError):  # a mistake whose shapes do not fit
             return None
         residuals, contradictions = {}, 0

@@ -25,6 +25,7 @@ LARGEST = 6000
 HERE = (str(Path(__file__)), str(Path(np.lib.mixins.__file__)))
 
 Rule = Callable[..., Any]
+Jump = Callable[[np.ndarray], np.ndarray]
 
 
 class Untraceable(Exception):  # noqa: N818
@@ -90,27 +91,53 @@ class Tape:
         upstream: Sequence[np.ndarray],
         rules: dict[int, Rule] | None = None,
         keep: dict[int, str] | None = None,
-        jumps: dict[int, int] | None = None,
+        jumps: dict[int, tuple[int, Jump | None]] | None = None,
+        scales: dict[int, np.ndarray] | None = None,
     ) -> list[np.ndarray | None]:
         """Gradients of the leaves.
 
         `rules` replaces the rules of edges (by id); `keep` says of entries (by number) that of several gradients that
-        arrive only the "first" or the "last" counts, in the order of the backward pass; `jumps` hands the gradient of
-        an entry to another as it is, past all that is between them.
+        arrive only the "first" or the "last" counts, in the order of the backward pass, or that they are painted over
+        each other, the earliest or the latest on top; `jumps` hands the gradient of an entry to another, as it is or by
+        a formula, past all that is between them; `scales` multiplies that of an entry before it goes on.
         """
-        rules, keep, jumps = rules or {}, keep or {}, jumps or {}
+        arrived = self.run(self.injected(upstream), rules or {}, keep or {}, jumps or {}, scales or {})
+        found: list[np.ndarray | None] = []
+        for leaf in self.leaves:
+            gradient = None if leaf is None else arrived[leaf.number]
+            found.append(np.zeros_like(leaf.value) if leaf is not None and gradient is None else gradient)
+        return found
+
+    def injected(self, upstream: Sequence[np.ndarray]) -> list[np.ndarray | None]:
+        """What comes in at each entry from outside."""
         arrived: list[np.ndarray | None] = [None] * len(self.entries)
         for (entry, _), given in zip(self.outputs, upstream, strict=True):
             if entry is not None:
                 held = arrived[entry.number]
                 arrived[entry.number] = np.array(given, dtype=float) if held is None else held + given
+        return arrived
+
+    def run(
+        self,
+        arrived: list[np.ndarray | None],
+        rules: dict[int, Rule],
+        keep: dict[int, str],
+        jumps: dict[int, tuple[int, Jump | None]],
+        scales: dict[int, np.ndarray],
+    ) -> list[np.ndarray | None]:
+        """Send on what came in: the gradients of all entries."""
+        painted: dict[int, np.ndarray] = {}
         for entry in reversed(self.entries):
             dy = arrived[entry.number]
             if dy is None:
                 continue
+            if entry.number in scales:
+                dy = arrived[entry.number] = dy * scales[entry.number]
             if entry.number in jumps:
-                held = arrived[jumps[entry.number]]
-                arrived[jumps[entry.number]] = dy if held is None else held + dy
+                number, formula = jumps[entry.number]
+                handed = dy if formula is None else formula(dy)
+                held = arrived[number]
+                arrived[number] = handed if held is None else held + handed
                 continue
             for edge in entry.edges:
                 gradient = rules.get(id(edge), edge.rule)(edge, dy)
@@ -118,15 +145,13 @@ class Tape:
                     continue
                 number = edge.parent.number
                 held = arrived[number]
-                if held is None or keep.get(number) == "last":
+                if number in keep and keep[number].startswith("painted") and "index" in edge.parts:
+                    arrived[number] = _paint(held, gradient, edge, painted, keep[number])
+                elif held is None or keep.get(number) == "last":
                     arrived[number] = gradient
                 elif keep.get(number) != "first":
                     arrived[number] = held + gradient
-        found: list[np.ndarray | None] = []
-        for leaf in self.leaves:
-            gradient = None if leaf is None else arrived[leaf.number]
-            found.append(np.zeros_like(leaf.value) if leaf is not None and gradient is None else gradient)
-        return found
+        return arrived
 
 
 class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
@@ -249,6 +274,14 @@ class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
         """Matrix product."""
         return np.matmul(self, other)
 
+    def repeat(self, repeats: Any, axis: Any = None) -> Tracked:
+        """Each several times."""
+        return gathered(self, lambda places: places.repeat(repeats, axis))
+
+    def cumsum(self, axis: Any = None) -> Any:
+        """Sums of all up to each."""
+        return running_sum(self, axis)
+
     def argmax(self, axis: Any = None) -> Any:
         """Places, which are not recorded."""
         return self.value.argmax(axis)
@@ -299,7 +332,7 @@ def record(
 
 
 class _Recording:
-    """NumPy, except that `zeros` and `empty` make arrays that are recorded: loops fill them step by step."""
+    """NumPy, except that arrays that are made anew are recorded: loops fill them step by step."""
 
     def __init__(self, tape: Tape) -> None:
         self._tape = tape
@@ -312,6 +345,22 @@ class _Recording:
         return _new(self._tape, "zeros", value, []) if value.dtype.kind == "f" else value
 
     empty = zeros
+
+    def ones(self, shape: Any, dtype: Any = float, **options: Any) -> Any:
+        return self.zeros(shape, dtype, **options) + 1
+
+    def full(self, shape: Any, value: Any, dtype: Any = None, **options: Any) -> Any:
+        made = np.full(shape, _plain(value), dtype, **options)
+        return _new(self._tape, "zeros", made, []) if made.dtype.kind == "f" else made
+
+    def array(self, x: Any, *args: Any, **options: Any) -> Any:
+        if isinstance(x, Tracked):
+            return x.copy()
+        if isinstance(x, list | tuple) and any(isinstance(part, Tracked) for part in x):
+            return stack(x)
+        return np.array(x, *args, **options)
+
+    asarray = array
 
 
 @contextmanager
@@ -382,6 +431,18 @@ def _picked(edge: Edge, dy: np.ndarray) -> np.ndarray:
     else:
         dx[edge.parts["index"]] = dy
     return dx
+
+
+def _paint(
+    held: np.ndarray | None, gradient: np.ndarray, edge: Edge, painted: dict[int, np.ndarray], order: str
+) -> np.ndarray:
+    """Gradients of parts, assigned where they should be added: what was read later in the forward pass comes first."""
+    touched = np.zeros(gradient.shape, bool)
+    touched[edge.parts["index"]] = True
+    before = painted.setdefault(edge.parent.number, np.zeros(gradient.shape, bool))
+    covers = touched & ~before if order == "painted, last on top" else touched
+    before |= touched
+    return np.where(covers, gradient, 0.0 if held is None else held)
 
 
 def _left(edge: Edge, dy: np.ndarray) -> np.ndarray:
@@ -485,6 +546,11 @@ SLOPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "absolute": lambda x, y: np.sign(x),
     "reciprocal": lambda x, y: -y * y,
     "relu": lambda x, y: (x > 0) * 1.0,
+    "cosh": lambda x, y: np.sinh(x),
+    "sinh": lambda x, y: np.cosh(x),
+    "arctan": lambda x, y: 1 / (1 + x * x),
+    "log2": lambda x, y: 1 / (x * np.log(2)),
+    "exp2": lambda x, y: y * np.log(2),
     "sin": lambda x, y: np.cos(x),
     "cos": lambda x, y: -np.sin(x),
 }
@@ -576,6 +642,8 @@ def _call(ufunc: Any, inputs: Sequence[Any]) -> Any:
         return _new(a.tape, op, value, edges)
     if op == "matmul":
         return matmul(a, b)
+    if op == "logaddexp":
+        return np.log(np.exp(a) + np.exp(b))
     if op in SLOPES:
         return _unary(op, a, value)
     raise Untraceable(op)
@@ -757,6 +825,45 @@ def einsum(subscripts: str, *xs: Any, **_: Any) -> Tracked:
     return _new(_tape(*xs), "einsum", np.einsum(left + "->" + result, *values), edges)
 
 
+def tensordot(a: Any, b: Any, axes: Any = 2) -> Tracked:
+    """A sum over pairs of axes."""
+    m, n = np.ndim(_plain(a)), np.ndim(_plain(b))
+    pairs = (list(range(m - axes, m)), list(range(axes))) if isinstance(axes, int) else axes
+    over_a, over_b = ([axis] if isinstance(axis, int) else list(axis) for axis in pairs)
+    left = [chr(ord("a") + k) for k in range(m)]
+    right = [chr(ord("a") + m + k) for k in range(n)]
+    for p, q in zip(over_a, over_b, strict=True):
+        right[q % n] = left[p % m]
+    result = [c for c in left if c not in right] + [c for c in right if c not in left]
+    return einsum(f"{''.join(left)},{''.join(right)}->{''.join(result)}", a, b)
+
+
+def length(x: Tracked, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:
+    """The Euclidean norm."""
+    if ord not in (None, 2):
+        raise Untraceable("norm")
+    return np.sqrt(total(x * x, axis, keepdims=keepdims))
+
+
+def gathered(x: Tracked, function: Callable[[np.ndarray], np.ndarray]) -> Tracked:
+    """What only moves or repeats numbers, by the places that they come from."""
+    places = function(np.arange(x.size).reshape(x.shape))
+    return getitem(x, np.unravel_index(places, x.shape))
+
+
+def moved(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function of NumPy's that only moves or repeats numbers."""
+    return lambda x, *args, **options: gathered(x, lambda places: function(places, *args, **options))
+
+
+def running_sum(x: Tracked, axis: Any = None, **_: Any) -> Any:
+    """Sums of all up to each."""
+    flat = reshape(x, -1) if axis is None else x
+    axis = 0 if axis is None else axis % x.ndim
+    lower = np.tril(np.ones((flat.shape[axis],) * 2))
+    return moveaxis(np.matmul(moveaxis(flat, axis, -1), lower.T), flat.ndim - 1, axis)
+
+
 def take_along_axis(x: Tracked, indices: Any, axis: int) -> Tracked:
     """One entry of each row."""
     grid = list(np.indices(np.shape(indices), sparse=True))
@@ -799,6 +906,25 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "where": where,
     "dot": dot,
     "einsum": einsum,
+    "tensordot": tensordot,
+    "inner": lambda a, b: np.matmul(a, np.moveaxis(b, -1, -2) if np.ndim(_plain(b)) > 1 else b),
+    "vdot": lambda a, b: total(a * b),
+    "norm": length,
+    "cumsum": running_sum,
+    "min": lambda x, *a, **o: x.min(*a, **o),
+    "amin": lambda x, *a, **o: x.min(*a, **o),
+    "repeat": moved(np.repeat),
+    "tile": moved(np.tile),
+    "roll": moved(np.roll),
+    "rot90": moved(np.rot90),
+    "flipud": moved(np.flipud),
+    "fliplr": moved(np.fliplr),
+    "diagonal": moved(np.diagonal),
+    "sliding_window_view": moved(np.lib.stride_tricks.sliding_window_view),
+    "atleast_1d": lambda x: reshape(x, np.atleast_1d(x.value).shape),
+    "column_stack": lambda xs: concatenate([x if x.ndim > 1 else reshape(x, (-1, 1)) for x in xs], 1),
+    "append": lambda a, b, axis: concatenate([a, b], axis),
+    "logaddexp": lambda a, b: np.log(np.exp(a) + np.exp(b)),
     "outer": lambda a, b: matmul(reshape(a, (-1, 1)), reshape(b, (1, -1))),
     "take": take,
     "take_along_axis": take_along_axis,
