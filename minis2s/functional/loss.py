@@ -49,17 +49,16 @@ def cross_entropy(
     real = xp.ones(len(rows), dtype=logits.dtype) if mask is None else mask.reshape(-1).astype(logits.dtype)
     count = real.sum()
     divisor = xp.maximum(count, 1)
-    p, nll = xp.empty_like(rows), xp.empty_like(real)  # (R, V), (R,)
+    e, total, nll = xp.empty_like(rows), xp.empty_like(real), xp.empty_like(real)  # (R, V), (R,), (R,): p = e / total
     index = xp.arange(len(rows))
     block = max(BLOCK // V, 1)
 
     def forward_block(r: slice) -> None:
         largest = rows[r].max(axis=1, keepdims=True)
-        xp.subtract(rows[r], largest, out=p[r])
-        xp.exp(p[r], out=p[r])
-        total = p[r].sum(axis=1, keepdims=True)
-        p[r] *= 1 / total
-        nll[r] = (xp.log(total) + largest)[:, 0] - (1 - label_smoothing) * rows[index[r], ids[r]]
+        xp.subtract(rows[r], largest, out=e[r])
+        xp.exp(e[r], out=e[r])
+        total[r] = e[r].sum(axis=1)
+        nll[r] = xp.log(total[r]) + largest[:, 0] - (1 - label_smoothing) * rows[index[r], ids[r]]
         if label_smoothing:
             nll[r] -= label_smoothing * rows[r].mean(axis=1)
 
@@ -68,10 +67,10 @@ def cross_entropy(
 
     def backward(dloss: Array | float = 1.0, dcount: None = None) -> tuple[Array, None, None]:
         scale = real * (dloss / divisor)  # (R,)
-        dlogits = xp.empty_like(p)
+        dlogits, scale_e = xp.empty_like(e), scale / total
 
         def backward_block(r: slice) -> None:
-            xp.multiply(p[r], scale[r, None], out=dlogits[r])
+            xp.multiply(e[r], scale_e[r, None], out=dlogits[r])
             if label_smoothing:
                 dlogits[r] -= (label_smoothing / V) * scale[r, None]
             dlogits[index[r], ids[r]] -= (1 - label_smoothing) * scale[r]
