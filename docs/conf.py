@@ -13,7 +13,7 @@ copyright = f"{author}, MIT licence"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxcontrib.katex"]
 exclude_patterns = ["node_modules", "_static"]
-suppress_warnings = ["myst.header", "mystnb.unknown_mime_type"]
+suppress_warnings = ["myst.header", "mystnb.unknown_mime_type", "toc.empty_glob"]
 
 html_theme = "furo"
 html_title = "minis2s"
@@ -78,6 +78,13 @@ def plain_text(app, what, name, obj, options, lines):
     lines[:] = result
 
 
+def speak(app, pagename, templatename, context, doctree):
+    """Tell screen readers and browsers the language of a translated lesson."""
+    if match := re.match(r"lessons/(\w+)/", pagename):
+        context["language"] = match[1]
+
+
 def setup(app):
-    """Before napoleon, which would read indented lines as text."""
+    """Docstrings come before napoleon, which would read indented lines as text."""
     app.connect("autodoc-process-docstring", plain_text, priority=100)
+    app.connect("html-page-context", speak)

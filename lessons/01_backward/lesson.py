@@ -130,6 +130,7 @@ for step in range(5):
 #
 # A linear layer takes $N$ examples with $D$ numbers each, and makes $E$ numbers of each example. Here are small
 # arrays with their shapes. The three sizes differ on purpose: an array that lies the wrong way round will not fit.
+# (`rng` makes random numbers. The number it starts from, here 0, is its *seed*: the same seed, the same numbers.)
 
 # %%
 rng = np.random.default_rng(0)
@@ -189,8 +190,9 @@ for name, array in (("dy", dy), ("dx", dx), ("dweight", dweight), ("dbias", dbia
 print(inspect.getsource(F.linear))
 
 # %% [markdown]
-# Two things go beyond our equations. `x.reshape(-1, D)` lets x have more than two axes: all but the last are laid out
-# as one long list of rows. And `matmul` is `@`, shared between two processor cores when the arrays are large.
+# Three things go beyond our equations. `x.reshape(-1, D)` lets x have more than two axes: all but the last are laid
+# out as one long list of rows. `matmul` is `@`, shared between two processor cores when the arrays are large. And who
+# has no use for `dx` need not pay for it.
 #
 # In full, the contract has four clauses. Section 1.9 shows what a breach does.
 #
@@ -256,7 +258,8 @@ print("largest difference:", np.abs(dweight - measured).max())
 # %% [markdown]
 # Twelve numbers agree to ten digits. So why not train with numeric gradients? Count: two forward passes for each
 # weight. A model with a million weights would need two million forward passes for a single step. The backward pass
-# gets all million slopes for about the price of two forward passes. Measuring is for checking.
+# gets all million slopes for about the price of two forward passes: (linear 1) is one matrix product, (linear 1') are
+# two. Measuring is for checking.
 #
 # ### Why checks are done in float64
 #
@@ -291,9 +294,9 @@ show(figure, "Figure 2. The error of a numeric slope, for nudges of all sizes.")
 # %% [markdown]
 # Each curve is a valley. On the right the nudge is too large: tanh bends on the way, and the error grows with $h^2$.
 # On the left it is too small: the two outputs agree in nearly all their digits, and their difference is made of
-# rounding. The bottom of the valley is what counts. In float32 it lies far above that of float64. A check in float32
-# must either be loose, and let small mistakes pass, or be strict, and call right code wrong. **So gradients are
-# checked in float64, always.** The same code then trains in float32.
+# rounding. The bottom of the valley is what counts. In float32 it lies about a million times higher. A check in
+# float32 must either be loose, and let small mistakes pass, or be strict, and call right code wrong. **So gradients
+# are checked in float64, always.** The same code then trains in float32.
 #
 # ### Why the upstream gradient is random
 #
@@ -353,9 +356,9 @@ print(check(forgetful_layer, x, weight, np.array([0.7, -1.1])))
 #
 # ## 1.6 The checker
 #
-# `check` is the same idea with care taken: float64, a random upstream gradient, a better rule than ours for the
-# slope, and all clauses of the contract. You have just seen two reports. Here is one in which something subtler is
-# wrong. The author of this layer thought of the loss as a mean over the examples:
+# `check` is the same idea with care taken: float64, a random upstream gradient, a better rule for the slope, which
+# knows how far it can be trusted, and all clauses of the contract. You have just seen two reports. Here is one in
+# which something subtler is wrong. The author of this layer thought of the loss as a mean over the examples:
 
 
 # %%
@@ -453,7 +456,7 @@ print("slopes for x_0   ", (y_nudged - y) / 0.01)
 #
 # ### Exercise 3: the backward of `softmax`
 #
-# Each row is an example of its own. (The forward pass subtracts each row's largest score first; The end of this
+# Each row is an example of its own. (The forward pass subtracts each row's largest score first; the end of this
 # section says why.)
 
 
@@ -482,7 +485,7 @@ exercise.check(softmax)
 #
 # At last the loss. Let $p$ be the probabilities of an example, $t$ its right answer. A good network has a large
 # $p_t$. The loss is $-\log p_t$: 0 if the network was certain and right, and without limit if it was certain and
-# wrong. Over $M$ examples, take the mean:
+# wrong. Over the $M$ examples that go through the network together, a *batch*, take the mean:
 #
 # $$L = -\frac{1}{M} \sum_n \log p_{n t_n}, \qquad p_n = \mathrm{softmax}(s_n). \tag{cross_entropy 1}$$
 #
@@ -522,17 +525,17 @@ print("the library:", F.softmax(scores)[0], "with loss", F.cross_entropy(scores,
 # ## 1.8 The whole network, and the answer to the prediction
 #
 # Now put the boxes of Figure 1 together. The task: points of the plane on two spirals that wind round each other; say
-# to which of the two a point belongs. Read the function below twice. First downwards, the forward pass. Then its
+# on which of the two a point lies. Read the function below twice. First downwards, the forward pass. Then its
 # second half: **the backward pass is the forward pass, upside down**. Each line undoes one line.
 
 
 # %%
-def network(x, target, weights, tanh, cross_entropy=F.cross_entropy):
+def network(x, target, weights, tanh, cross_entropy=F.cross_entropy, linear=F.linear):
     """Loss of the network of Figure 1, its scores, and the gradients of its four weights."""
     weight1, bias1, weight2, bias2 = weights
-    z, linear_backward = F.linear(x, weight1, bias1)  # (N, H)
+    z, linear_backward = linear(x, weight1, bias1)  # (N, H)
     h, tanh_backward = tanh(z)  # (N, H)
-    scores, output_backward = F.linear(h, weight2, bias2)  # (N, 2)
+    scores, output_backward = linear(h, weight2, bias2)  # (N, 2)
     (loss, _), loss_backward = cross_entropy(scores, target)
 
     dscores, _, _ = loss_backward()
@@ -556,7 +559,9 @@ test_x, test_target = spirals(1000, np.random.default_rng(1))
 print("points", train_x.shape, "answers", train_target.shape, "\n", train_x[:3], train_target[:3])
 
 # %% [markdown]
-# The four programs of section 1.2, each with its line:
+# The four programs of section 1.2, each with its line. Each is trained three times, from other random weights, and
+# judged by points that it has not seen. Beside them stand two *baselines*, which anything worth its weights must
+# beat: to give always the same answer, and a single linear layer, which can only draw a straight border.
 
 
 # %%
@@ -578,7 +583,7 @@ programs = {
 }
 
 
-def train(tanh, seed, steps=1500, learning_rate=1.0, hidden=24, loss=F.cross_entropy):
+def train(tanh, seed, steps=1500, learning_rate=1.0, hidden=24, loss=F.cross_entropy, linear=F.linear):
     """Train on the spirals; the losses, the share of right answers on new points, and the weights."""
     rng = np.random.default_rng(seed)
     weights = [
@@ -589,7 +594,7 @@ def train(tanh, seed, steps=1500, learning_rate=1.0, hidden=24, loss=F.cross_ent
     ]
     losses = []
     for _ in range(steps):
-        value, _, gradients = network(train_x, train_target, weights, tanh, loss)
+        value, _, gradients = network(train_x, train_target, weights, tanh, loss, linear)
         losses.append(value)
         for weight, dweight in zip(weights, gradients, strict=True):
             weight -= learning_rate * dweight
@@ -619,9 +624,9 @@ for name, results in runs.items():
 
 # %% [markdown]
 # Compare with what you wrote down. **All four learn**: each loss falls, no program complains. Only A is right, and it
-# alone solves the task. B and C have a wrong derivative, and end near the straight line, or in between, as the seed
-# will have it. The joke is D. It sends no gradient at all to the first layer, so that layer keeps its random weights.
-# Yet it beats the two that try to train it: **a wrong gradient can be worse than none**.
+# alone solves the task. B and C have a wrong derivative, and end near the straight line, or below it, or above, as
+# the seed will have it. The joke is D. It sends no gradient at all to the first layer, so that layer keeps its random
+# weights. Yet it beats the two that try to train it: **a wrong gradient can be worse than none**.
 #
 # Without program A beside them, who would suspect B or D? "The loss falls" is no proof. That is why every backward
 # pass of this course is checked. Figure 3 shows what the four have learnt.
@@ -660,102 +665,63 @@ print(check(network_of_weights, *runs["A: 1 - h * h"][0][2]))
 # %% [markdown]
 # ## 1.9 What goes wrong
 #
-# Five mistakes, each one short, each often made. For each, **predict what the report will say** before you look at
-# it.
-
+# Beside each lesson lies a small *museum*: wrong answers to its exercises, as people write them. Here are five pieces
+# from it. In each, find the wrong line, and **predict what the report will say** before you look at it. (The function
+# `probabilities` is the forward pass of exercise 3.)
 
 # %%
-def sigmoid_at_the_input(x):
-    """The slope of the sigmoid is y (1 - y). Here it is fed with x."""
-    y = 1 / (1 + np.exp(-x))
-    return y, lambda dy: dy * x * (1 - x)
+pieces = [
+    exercise.museum(room)[name]
+    for room, name in (
+        ("tanh", "slope_of_the_input"),
+        ("softmax", "like_a_sigmoid"),
+        ("linear", "last_example_only"),
+        ("tanh", "in_place"),
+        ("tanh", "in_single_precision"),
+    )
+]
+for piece in pieces:
+    print(inspect.getsource(piece).partition("\n")[2])  # without its label, which says what is wrong
 
-
-def softmax_without_the_sum(x):
-    """Treats softmax as if each output depended on its own input only."""
-    y = np.exp(x - x.max(axis=1, keepdims=True))
-    y = y / y.sum(axis=1, keepdims=True)
-    return y, lambda dy: dy * y * (1 - y)
-
-
-def tanh_in_place(x):
-    """Saves an array, and spoils the upstream gradient for everybody else."""
-    y = np.tanh(x)
-
-    def backward(dy):
-        dy *= 1 - y * y
-        return dy
-
-    return y, backward
-
-
-def loss_of_the_last_example(scores):
-    """A mean over the examples, but the backward passes on only one."""
-    y = (scores**2).mean(axis=0)
-
-    def backward(dy):
-        dscores = np.zeros_like(scores)
-        dscores[-1] = 2 * scores[-1] * dy / len(scores)
-        return dscores
-
-    return y, backward
-
-
-def linear_in_float32(x, weight):
-    """Somebody wanted speed."""
-    y = (x.astype(np.float32) @ weight.T.astype(np.float32)).astype(np.float64)
-    return y, lambda dy: (dy @ weight, dy.T @ x)
-
-
-x, weight = rng.standard_normal((3, 4)), rng.standard_normal((2, 4))
-for function, inputs in (
-    (sigmoid_at_the_input, (x,)),
-    (softmax_without_the_sum, (x,)),
-    (tanh_in_place, (x,)),
-    (loss_of_the_last_example, (x,)),
-    (linear_in_float32, (x, weight)),
-):
-    print(function.__doc__)
-    print(check(function, *inputs), end="\n\n")
+# %%
+arrays = {"x": rng.standard_normal((3, 4)), "weight": rng.standard_normal((2, 4)), "bias": rng.standard_normal(2)}
+for piece in pieces:
+    print(check(piece, *(arrays[name] for name in inspect.signature(piece).parameters)), end="\n\n")
 
 # %% [markdown]
-# What would you have seen without the checker? Three of the five, built into the network of 1.8 and trained like
-# program A:
+# What would you have seen without the checker? The first three of the five, built into the network of 1.8 and trained
+# like program A:
 
 
 # %%
-def tanh_at_the_input(z):
-    return np.tanh(z), lambda dh: dh * (1 - z * z)
+slope_of_the_input, like_a_sigmoid, last_example_only, in_place, _ = pieces
 
 
-def loss_without_the_sum(scores, target):
-    """Cross-entropy, its softmax treated as in the second mistake."""
-    p, _ = F.softmax(scores)
-    right = p[np.arange(len(p)), target]
+def loss_with(softmax):
+    """Cross-entropy, its probabilities made by this softmax, and its gradient by this softmax's backward."""
 
-    def backward():
-        dscores = np.zeros_like(p)
-        dscores[np.arange(len(p)), target] = -(1 - right) / len(p)
-        return dscores, None, None
+    def cross_entropy(scores, target):
+        p, softmax_backward = softmax(scores)
+        rows = np.arange(len(p))
 
-    return (-np.log(right).mean(), len(p)), backward
+        def backward():
+            dp = np.zeros_like(p)
+            dp[rows, target] = -1 / (p[rows, target] * len(p))  # the slope of -log p, and of the mean
+            return softmax_backward(dp), None, None
 
+        return (-np.log(p[rows, target]).mean(), len(p)), backward
 
-def loss_of_the_last(scores, target):
-    """Cross-entropy, only its last example passed on, as in the fourth."""
-    outputs, backward = F.cross_entropy(scores, target)
-    last = np.arange(len(scores))[:, None] == len(scores) - 1
-    return outputs, lambda: (backward()[0] * last, None, None)
+    return cross_entropy
 
 
 with np.errstate(all="ignore"):
-    for name, tanh, loss in (
-        ("no mistake", F.tanh, F.cross_entropy),
-        ("the slope is fed with the input", tanh_at_the_input, F.cross_entropy),
-        ("softmax without its second term", F.tanh, loss_without_the_sum),
-        ("only the last example counts", F.tanh, loss_of_the_last),
+    for name, changed in (
+        ("no mistake", {}),
+        ("the slope is fed with the input", {"tanh": slope_of_the_input}),
+        ("softmax without its second term", {"loss": loss_with(like_a_sigmoid)}),
+        ("only the last example counts", {"linear": last_example_only}),
     ):
-        losses, accuracy, _ = train(tanh, 1, loss=loss)
+        losses, accuracy, _ = train(**({"tanh": F.tanh, "seed": 1} | changed))
         print(f"{name:32} loss {losses[0]:.2f}, after 20 steps {losses[20]:.3g}, at the end {losses[-1]:.3g}", end="; ")
         print(f"{100 * accuracy:.1f} % right")
 
@@ -764,10 +730,24 @@ with np.errstate(all="ignore"):
 # The third creeps. None says why. Perhaps the learning rate is too large? The network too small? The data bad? One
 # can try all of that for days. The checker needs a second, and says what is missing.
 #
-# The remaining two are quieter still. In this network `tanh_in_place` does no harm at all, because nobody uses `dh` a
-# second time. In lesson 2 somebody will. And float32 does no harm in training: it only makes the check useless.
+# The remaining two are quieter still. Float32, also called *single precision*, does no harm in training: most models
+# are trained in it. It only blinds the check to every mistake of that size. And `in_place` does no harm in this
+# network, because nobody uses `dh` a second time. But build a box whose input goes two ways, through tanh and past
+# it:
+
+
+# %%
+def with_a_bypass(x):
+    """x + tanh(x): what comes from above goes back both ways."""
+    y, tanh_backward = in_place(x)
+    return x + y, lambda dy: tanh_backward(dy) + dy
+
+
+print(check(with_a_bypass, arrays["x"]))
 
 # %% [markdown]
+# Each of its lines is right, and so is tanh's derivative. It is clause 3 of the contract that was broken, elsewhere.
+#
 # ## 1.10 Five questions
 #
 # **1.** `x` has the shape (5, 3) and `weight` (2, 3). Which shapes have `y`, `dy`, `dx`, `dweight` and `dbias`?

@@ -5,9 +5,9 @@
 # two?
 #
 # **The answer, in one picture.** Figure 1 shows two models that were trained alike to write a row of digits
-# backwards. In the first, all that the reader hands over is one vector, of fixed size. Its quality falls with the
-# length. In the second, the writer may look back at every digit that was read, before it writes the next one. That is
-# *attention*.
+# backwards. In the first, all that the reader hands over is one *vector*, a list of numbers of fixed size. The longer
+# the row, the fewer come out right. In the second, the writer may look back at every digit that was read, before it
+# writes the next one. That is *attention*.
 
 # %% tags=["hide-input"]
 import datetime
@@ -120,9 +120,9 @@ show(
 #
 # A sentence becomes a list of *tokens*: here digits, elsewhere letters or words. A *vocabulary* gives each token a
 # number. Four more tokens have a meaning of their own: `<pad>`, the padding of lesson 2; `<unk>`, for a token that is
-# not in the list; `<s>`, the start, and `</s>`, the end of a sentence. This is how two pairs of different lengths
-# become a batch. As everywhere, time comes first: a source of $S$ tokens for $N$ sentences is an array $(S, N)$, a
-# target of $T$ tokens is $(T, N)$.
+# not in the list; `<s>`, the start, and `</s>`, the end of a sentence, with which every source ends, too. This is how
+# two pairs of different lengths become a batch. As everywhere, time comes first: a source of $S$ tokens for $N$
+# sentences is an array $(S, N)$, a target of $T$ tokens is $(T, N)$.
 
 # %%
 batch = make_batch([(("3", "1", "4"), ("4", "1", "3")), (("7", "2"), ("2", "7"))], *both, [0, 1])
@@ -205,8 +205,8 @@ print(
 #
 # $$score_{ts} = v \cdot a_{ts}, \qquad a_{ts} = \tanh(q_t + k_s), \tag{additive_scores 4}$$
 #
-# where $q_t$ and $k_s$ stand for the mapped query and memory. **Predict:** which of the three will do best at digits
-# backwards? Which worst?
+# where $q_t$ and $k_s$ stand for the mapped query and the mapped memory, which is called a *key*. **Predict:** which
+# of the three will do best at digits backwards? Which worst?
 
 # %%
 table = {"one vector": models["one vector"], "general": models["attention"]}
@@ -512,40 +512,30 @@ for name, given in (("with mask   ", mask), ("without mask", None)):
 # %% [markdown]
 # ### Four wrong backward passes
 #
-# These the checker does find. **Predict for each: which of the two gradients is wrong?**
+# These the checker does find. Three are wrong answers to exercise 1, from the museum of this lesson, where `softmax`
+# is the one you know; the fourth was thought up for this page. **Find the wrong line, and predict for each: which of
+# the two gradients is wrong?**
 
 
 # %%
-def spoilt_attention(query, memory, mistake):
-    """Exercise 1 with a mistake."""
-    weights = np.exp(query @ memory.T)
-    weights /= weights.sum(axis=1, keepdims=True)
+def queries_in_reverse_order(query, memory):
+    (context, _), attend_backward = F.attend((query @ memory.T)[None], memory[:, None])
 
     def backward(dcontext):
-        dweights = dcontext @ memory.T
-        average = (weights * dweights).sum(axis=0 if mistake == "softmax sums over the steps" else 1, keepdims=True)
-        dscores = weights * (dweights - (0 if mistake == "softmax without its second term" else average))
-        through_mean = weights.T @ dcontext
-        if mistake == "memory's gradient through the scores alone":
-            through_mean = 0 * through_mean
-        if mistake == "queries in reverse order":
-            return dscores @ memory, dscores.T @ query[::-1] + through_mean
-        return dscores @ memory, dscores.T @ query + through_mean
+        dscores, dmemory, _ = attend_backward(dcontext[:, None])
+        return dscores[0] @ memory, dscores[0].T @ query[::-1] + dmemory[:, 0]
 
-    return weights @ memory, backward
+    return context[:, 0], backward
 
 
-for mistake in (
-    "softmax without its second term",
-    "softmax sums over the steps",
-    "memory's gradient through the scores alone",
-    "queries in reverse order",
-):
+museum = exercise.museum("dot_attention")
+names = ("softmax_without_the_sum", "softmax_sums_over_the_steps", "only_through_the_scores")
+for name in names:
+    print(inspect.getsource(museum[name]).partition("\n")[2])  # without its label, which says what is wrong
 
-    def attention(query, memory, mistake=mistake):
-        return spoilt_attention(query, memory, mistake)
-
-    print(f"--- {mistake}\n{check(attention, rng.standard_normal((3, 4)), rng.standard_normal((5, 4)))}\n")
+# %%
+for attention in (*(museum[name] for name in names), queries_in_reverse_order):
+    print(check(attention, rng.standard_normal((3, 4)), rng.standard_normal((5, 4))), end="\n\n")
 
 # %% [markdown]
 # Three have their cause named. The fourth is nobody's usual mistake, and the checker says so: then cut the function

@@ -15,6 +15,7 @@ import numpy as np
 from minis2s.errors import ConfigError
 from minis2s.gradcheck import check as gradcheck
 from minis2s.gradcheck.report import RIGHT, Report
+from minis2s.lessons.answers import load_answers
 from minis2s.lessons.files import find_lesson, load_module
 from minis2s.lessons.show import display, write
 
@@ -173,8 +174,9 @@ def causes(report: Report) -> list[str]:
 class Exercises:
     """The exercises of a lesson. In a notebook: `exercise.check(softmax)`."""
 
-    def __init__(self, lesson: str, exercises: tuple[Exercise, ...]):
-        self.lesson = lesson
+    def __init__(self, folder: Path, exercises: tuple[Exercise, ...]):
+        self.lesson = folder.name
+        self._folder = folder
         self._by_name = {exercise.name: exercise for exercise in exercises}
 
     def __iter__(self) -> Iterator[Exercise]:
@@ -199,6 +201,10 @@ class Exercises:
             display(verdict.report)
         else:
             write(verdict.text)
+
+    def museum(self, name: str) -> dict[str, Function]:
+        """The wrong answers to an exercise that are kept on file, by their names."""
+        return {answer.name: answer.function for answer in load_answers(self._folder, self[name].name) if answer.cause}
 
     def score(self, function: Function) -> float:
         """The points for the function, as nbgrader takes them: a number, or an error where there are none.
@@ -231,7 +237,7 @@ def load_exercises(lesson: str | Path) -> Exercises:
         If there is no such lesson.
     """
     folder = lesson if isinstance(lesson, Path) else find_lesson(lesson)
-    return Exercises(folder.name, load_module(folder / "exercises.py").EXERCISES)
+    return Exercises(folder, load_module(folder / "exercises.py").EXERCISES)
 
 
 def _as_tuple(x: Any) -> tuple:

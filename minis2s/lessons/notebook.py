@@ -16,7 +16,13 @@ from minis2s.lessons.source import Cell, blank, read_source, solved
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 FOLDED = {"hide-input": "source_hidden", "hide-output": "outputs_hidden"}
+CHINESE_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef`$A-Za-z])")
 TAG = re.compile(r"\\tag\{[^}]*\}")
+PROMPTS = {
+    "": {"code": ("Show the code", "Hide the code"), "solution": ("Show the solution", "Hide the solution")},
+    "zh": {"code": ("显示代码", "隐藏代码"), "solution": ("显示答案", "隐藏答案")},
+}
+"""What unfolds a cell of the page, and folds it again. Other languages have the English ones."""
 STUDENT, SOLUTION, PAGE = "student", "solution", "page"
 
 
@@ -35,7 +41,10 @@ def build(lesson: Path, language: str = "", kind: str = STUDENT) -> str:
     source = lesson / language / "lesson.py"
     cells: list[dict[str, Any]] = []
     for number, cell in enumerate(read_source(source), start=1):
-        cells += _cells(cell, f"cell-{number:03}", exercises, kind)
+        made = _cells(cell, f"cell-{number:03}", exercises, kind)
+        if kind == PAGE:
+            _set_prompts(made, "solution" if "exercise" in cell.options else "code", language)
+        cells += made
     notebook = {
         "cells": cells,
         "metadata": {
@@ -72,7 +81,8 @@ def _cells(cell: Cell, id_: str, exercises: Exercises, kind: str) -> list[dict[s
     """The cells of a notebook that a cell of the source becomes."""
     metadata = _tagged(cell.options.get("tags", []))
     if cell.markdown:
-        return [_markdown(id_, _for_katex(cell.source) if kind == PAGE else cell.source, metadata)]
+        text = CHINESE_BREAK.sub("", cell.source)  # where a line ends, a browser would put a space
+        return [_markdown(id_, _for_katex(text) if kind == PAGE else text, metadata)]
     if "exercise" in cell.options:
         return _exercise(cell, id_, metadata, kind)
     if "check" in cell.options:
@@ -90,11 +100,18 @@ def _tagged(tags: list[str]) -> dict[str, Any]:
 def _exercise(cell: Cell, id_: str, metadata: dict[str, Any], kind: str) -> list[dict[str, Any]]:
     name = cell.options["exercise"]
     if kind == PAGE:  # the blank to read, and the solution folded away
-        hidden = {"tags": ["hide-input"], "mystnb": {"code_prompt_show": "Show the solution"}}
         blanked = f"```python\n{blank(cell.source)}\n```"
-        return [_markdown(f"{id_}-blank", blanked, {}), _code(id_, solved(cell.source), metadata | hidden)]
+        return [_markdown(f"{id_}-blank", blanked, {}), _code(id_, solved(cell.source), _tagged(["hide-input"]))]
     source = blank(cell.source) if kind == STUDENT else cell.source
     return [_code(id_, source, metadata | {"nbgrader": _nbgrader(name, solution=True)})]
+
+
+def _set_prompts(cells: list[dict[str, Any]], what: str, language: str) -> None:
+    """Say in the reader's language what folds and unfolds."""
+    show, hide = PROMPTS.get(language, PROMPTS[""])[what]
+    for cell in cells:
+        if "hide-input" in cell["metadata"].get("tags", []):
+            cell["metadata"]["mystnb"] = {"code_prompt_show": show, "code_prompt_hide": hide}
 
 
 def _check(cell: Cell, id_: str, exercises: Exercises, metadata: dict[str, Any], kind: str) -> dict[str, Any]:

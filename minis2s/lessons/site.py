@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import pkgutil
 import re
@@ -75,11 +76,34 @@ def results(readme: Path) -> str:
 
 
 def _lessons(folder: Path) -> None:
-    folder.mkdir()
+    """English lessons here, translations in a folder for each language; below the title, the way to the others."""
     for lesson in list_lessons():
-        for language in languages(lesson):
-            name = f"{lesson.name}_{language}" if language else lesson.name
-            (folder / f"{name}.ipynb").write_text(build(lesson, language, PAGE), encoding="utf-8")
+        spoken = list(languages(lesson))
+        for language in spoken:
+            page = folder / language / f"{lesson.name}.ipynb"
+            page.parent.mkdir(parents=True, exist_ok=True)
+            notebook = json.loads(build(lesson, language, PAGE))
+            if len(spoken) > 1:
+                notebook["cells"][0]["source"][1:1] = ["\n", _language_switch(lesson.name, language, spoken), "\n"]
+            page.write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+
+
+def _language_switch(name: str, language: str, spoken: list[str]) -> str:
+    """Links to a lesson in all its languages, each by its own name."""
+    from babel import Locale
+
+    entries = []
+    for other in spoken:
+        code = other or "en"
+        attributes = f'lang="{code}"'
+        if other == language:
+            attributes += ' aria-current="page"'
+        else:
+            up = "../" if language else ""
+            folder = f"{other}/" if other else ""
+            attributes += f' hreflang="{code}" href="{up}{folder}{name}.html"'
+        entries.append(f"<a {attributes}>{Locale.parse(code).display_name}</a>")
+    return f'<nav class="languages" aria-label="Language">{" ".join(entries)}</nav>\n'
 
 
 def _datasets(folder: Path) -> None:

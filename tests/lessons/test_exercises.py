@@ -123,6 +123,14 @@ def test_check_prints_and_score_counts(sample, capsys):
         exercise.score(scale)
 
 
+def test_the_museum_keeps_the_wrong_answers(sample):
+    museum = load_exercises("01_sample").museum("square")
+    assert museum
+    assert "power" not in museum  # a right one
+    with pytest.raises(ConfigError, match="has no exercise 'cube'"):
+        load_exercises("01_sample").museum("cube")
+
+
 def test_the_package_imports_where_nothing_is_compiled_and_nothing_can_be_started(sample):
     """As under Pyodide: no subprocess, no processes, and what is slow or compiled only where it is used."""
     code = """

@@ -1,4 +1,5 @@
 import json
+import shutil
 
 import pytest
 
@@ -57,6 +58,8 @@ def test_the_page_shows_the_blank_and_folds_the_solution(sample):
     assert "not written yet" in source(blank)
     solution = found["cell-004"]
     assert solution["metadata"]["tags"] == ["hide-input"]
+    assert solution["metadata"]["mystnb"]["code_prompt_show"] == "Show the solution"
+    assert found["cell-003"]["metadata"]["mystnb"]["code_prompt_show"] == "Show the code"
     assert "SOLUTION" not in source(solution)
     assert not graded(found)
     assert r"\tag{scale\_it 1}" in source(found["cell-001"])  # or KaTeX refuses it
@@ -67,6 +70,17 @@ def test_what_the_page_folds_is_folded_in_jupyter_too(sample):
         found = cells(sample, kind)
         assert found["cell-003"]["metadata"] == {"jupyter": {"source_hidden": True}, "tags": ["hide-input"]}
         assert all("jupyter" not in cell["metadata"] for _, cell in graded(found).values())
+
+
+def test_chinese_lines_are_joined_without_a_space(sample, tmp_path):
+    lesson = tmp_path / sample.name
+    shutil.copytree(sample, lesson)
+    (lesson / "zh").mkdir()
+    text = (lesson / "lesson.py").read_text(encoding="utf-8")
+    text = text.replace("# Folded.", "# 第一行，\n# 第二行是\n# `y`。\n#\n# - 列表")
+    (lesson / "zh/lesson.py").write_text(text, encoding="utf-8")
+    notebook = json.loads(build(lesson, "zh"))
+    assert "\n第一行，第二行是`y`。\n\n- 列表\n" in "".join(source(cell) for cell in notebook["cells"])
 
 
 def test_ids_are_unique_and_valid(sample):

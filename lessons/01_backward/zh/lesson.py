@@ -126,7 +126,8 @@ for step in range(5):
 # ## 1.3 第一个方框：$y = x W^T + b$
 #
 # 线性层接收 $N$ 个样本，每个样本有 $D$ 个数，并把每个样本变成 $E$ 个数。下面是几个小数组和它们的形状。
-# 三个大小故意各不相同：放反了的数组就对不上。
+# 三个大小故意各不相同：放反了的数组就对不上。（`rng` 产生随机数。它从一个数出发，这里是 0，叫作*种子*：
+# 种子相同，随机数就相同。）
 
 # %%
 rng = np.random.default_rng(0)
@@ -183,8 +184,8 @@ for name, array in (("dy", dy), ("dx", dx), ("dweight", dweight), ("dbias", dbia
 print(inspect.getsource(F.linear))
 
 # %% [markdown]
-# 有两处超出了我们的式子。`x.reshape(-1, D)` 允许 x 有两个以上的轴：除最后一个轴外，其余的排成一长列。
-# `matmul` 就是 `@`，数组很大时由两个处理器核心分担。
+# 有三处超出了我们的式子。`x.reshape(-1, D)` 允许 x 有两个以上的轴：除最后一个轴外，其余的排成一长列。
+# `matmul` 就是 `@`，数组很大时由两个处理器核心分担。还有，用不着 `dx` 的人不必为它付出计算。
 #
 # 完整地说，约定有四条。1.9 节会看到违反它的后果。
 #
@@ -248,7 +249,8 @@ print("最大的差：", np.abs(dweight - measured).max())
 
 # %% [markdown]
 # 十二个数，十位数字都一致。那为什么不用数值梯度来训练？数一数：每个权重要做两次前向传播。一百万个权重的模型，
-# 走一步就要两百万次前向传播。而反向传播得到全部一百万个斜率，代价大约只是两次前向传播。测量是用来检查的。
+# 走一步就要两百万次前向传播。而反向传播得到全部一百万个斜率，代价大约只是两次前向传播：
+# (linear 1) 是一次矩阵乘法，(linear 1') 是两次。测量是用来检查的。
 #
 # ### 为什么要用 float64 检查
 #
@@ -281,7 +283,7 @@ show(figure, "图 2：数值斜率的误差随推的大小而变。横轴是 h�
 
 # %% [markdown]
 # 每条曲线都是一个山谷。在右边，推得太大：tanh 在途中弯了，误差按 $h^2$ 增长。在左边，推得太小：
-# 两个输出几乎所有的数字都相同，它们的差只剩下舍入误差。重要的是谷底。float32 的谷底远远高于 float64 的。
+# 两个输出几乎所有的数字都相同，它们的差只剩下舍入误差。重要的是谷底。float32 的谷底大约高一百万倍。
 # 用 float32 检查，要么放得太松，漏掉小错误；要么收得太紧，把对的代码说成错的。**所以检查梯度永远用 float64。**
 # 同样的代码随后用 float32 训练。
 #
@@ -463,7 +465,8 @@ exercise.check(softmax)
 # ### 交叉熵
 #
 # 最后是损失。设 $p$ 是一个样本的各个概率，$t$ 是它的正确答案。好的网络 $p_t$ 大。损失是 $-\log p_t$：
-# 网络十分肯定而且对，它是 0；十分肯定却错了，它没有上限。对 $M$ 个样本取平均：
+# 网络十分肯定而且对，它是 0；十分肯定却错了，它没有上限。$M$ 个样本一起穿过网络，叫作一*批*；
+# 对它们取平均：
 #
 # $$L = -\frac{1}{M} \sum_n \log p_{n t_n}, \qquad p_n = \mathrm{softmax}(s_n). \tag{cross_entropy 1}$$
 #
@@ -505,12 +508,12 @@ print("库函数：", F.softmax(scores)[0], "损失", F.cross_entropy(scores, ta
 
 
 # %%
-def network(x, target, weights, tanh, cross_entropy=F.cross_entropy):
+def network(x, target, weights, tanh, cross_entropy=F.cross_entropy, linear=F.linear):
     """图 1 的网络的损失、得分，以及四个权重的梯度。"""
     weight1, bias1, weight2, bias2 = weights
-    z, linear_backward = F.linear(x, weight1, bias1)  # (N, H)
+    z, linear_backward = linear(x, weight1, bias1)  # (N, H)
     h, tanh_backward = tanh(z)  # (N, H)
-    scores, output_backward = F.linear(h, weight2, bias2)  # (N, 2)
+    scores, output_backward = linear(h, weight2, bias2)  # (N, 2)
     (loss, _), loss_backward = cross_entropy(scores, target)
 
     dscores, _, _ = loss_backward()
@@ -534,7 +537,8 @@ test_x, test_target = spirals(1000, np.random.default_rng(1))
 print("点", train_x.shape, "答案", train_target.shape, "\n", train_x[:3], train_target[:3])
 
 # %% [markdown]
-# 1.2 节的四个程序，各用自己的那一行：
+# 1.2 节的四个程序，各用自己的那一行。每个程序从不同的随机权重出发训练三次，再用没有见过的点来评判。
+# 旁边还有两条*基线*，像样的东西都应该胜过它们：总是给出同一个答案；只用一个线性层，它只能画出一条直线边界。
 
 
 # %%
@@ -556,7 +560,7 @@ programs = {
 }
 
 
-def train(tanh, seed, steps=1500, learning_rate=1.0, hidden=24, loss=F.cross_entropy):
+def train(tanh, seed, steps=1500, learning_rate=1.0, hidden=24, loss=F.cross_entropy, linear=F.linear):
     """在螺线上训练；返回各步的损失、新点上答对的比例，以及权重。"""
     rng = np.random.default_rng(seed)
     weights = [
@@ -567,7 +571,7 @@ def train(tanh, seed, steps=1500, learning_rate=1.0, hidden=24, loss=F.cross_ent
     ]
     losses = []
     for _ in range(steps):
-        value, _, gradients = network(train_x, train_target, weights, tanh, loss)
+        value, _, gradients = network(train_x, train_target, weights, tanh, loss, linear)
         losses.append(value)
         for weight, dweight in zip(weights, gradients, strict=True):
             weight -= learning_rate * dweight
@@ -597,7 +601,7 @@ for name, results in runs.items():
 
 # %% [markdown]
 # 和你写下的答案比一比。**四个都在学**：损失都下降了，没有一个程序抱怨。只有 A 是对的，也只有它解决了任务。
-# B 和 C 的导数是错的，结果接近一条直线，或者在两者之间，要看种子。最好笑的是 D。它完全不给第一层传梯度，
+# B 和 C 的导数是错的，结果接近一条直线，或者更差，或者更好，要看种子。最好笑的是 D。它完全不给第一层传梯度，
 # 所以那一层一直是随机的权重。可是它胜过那两个试图训练第一层的程序：**错的梯度可能比没有梯度更糟**。
 #
 # 如果旁边没有程序 A，谁会怀疑 B 或 D？“损失在下降”不是证明。所以这门课的每个反向传播都经过检查。
@@ -637,100 +641,61 @@ print(check(network_of_weights, *runs["A: 1 - h * h"][0][2]))
 # %% [markdown]
 # ## 1.9 会出什么错
 #
-# 五个错误，每个都很短，每个都很常见。对每一个，**先猜报告会说什么**，再看。
-
+# 每一课旁边都有一个小小的*博物馆*，收藏着练习的错误答案，都是人们常写的样子。下面是其中的五件。
+# 请在每一件里找出错的那一行，**先猜报告会说什么**，再往下看。（函数 `probabilities` 就是练习 3 的前向传播。）
 
 # %%
-def sigmoid_at_the_input(x):
-    """sigmoid 的斜率是 y (1 - y)。这里却用了 x。"""
-    y = 1 / (1 + np.exp(-x))
-    return y, lambda dy: dy * x * (1 - x)
+pieces = [
+    exercise.museum(room)[name]
+    for room, name in (
+        ("tanh", "slope_of_the_input"),
+        ("softmax", "like_a_sigmoid"),
+        ("linear", "last_example_only"),
+        ("tanh", "in_place"),
+        ("tanh", "in_single_precision"),
+    )
+]
+for piece in pieces:
+    print(inspect.getsource(piece).partition("\n")[2])  # 去掉标签那一行，因为它写着错在哪里
 
-
-def softmax_without_the_sum(x):
-    """把 softmax 当成每个输出只依赖自己的输入。"""
-    y = np.exp(x - x.max(axis=1, keepdims=True))
-    y = y / y.sum(axis=1, keepdims=True)
-    return y, lambda dy: dy * y * (1 - y)
-
-
-def tanh_in_place(x):
-    """省了一个数组，却毁了别人还要用的上游梯度。"""
-    y = np.tanh(x)
-
-    def backward(dy):
-        dy *= 1 - y * y
-        return dy
-
-    return y, backward
-
-
-def loss_of_the_last_example(scores):
-    """前向是对样本取平均，反向却只传给一个样本。"""
-    y = (scores**2).mean(axis=0)
-
-    def backward(dy):
-        dscores = np.zeros_like(scores)
-        dscores[-1] = 2 * scores[-1] * dy / len(scores)
-        return dscores
-
-    return y, backward
-
-
-def linear_in_float32(x, weight):
-    """有人想快一点。"""
-    y = (x.astype(np.float32) @ weight.T.astype(np.float32)).astype(np.float64)
-    return y, lambda dy: (dy @ weight, dy.T @ x)
-
-
-x, weight = rng.standard_normal((3, 4)), rng.standard_normal((2, 4))
-for function, inputs in (
-    (sigmoid_at_the_input, (x,)),
-    (softmax_without_the_sum, (x,)),
-    (tanh_in_place, (x,)),
-    (loss_of_the_last_example, (x,)),
-    (linear_in_float32, (x, weight)),
-):
-    print(function.__doc__)
-    print(check(function, *inputs), end="\n\n")
+# %%
+arrays = {"x": rng.standard_normal((3, 4)), "weight": rng.standard_normal((2, 4)), "bias": rng.standard_normal(2)}
+for piece in pieces:
+    print(check(piece, *(arrays[name] for name in inspect.signature(piece).parameters)), end="\n\n")
 
 # %% [markdown]
-# 没有检查器，你会看到什么？把其中三个放进 1.8 节的网络，像程序 A 那样训练：
+# 没有检查器，你会看到什么？把前三件放进 1.8 节的网络，像程序 A 那样训练：
 
 
 # %%
-def tanh_at_the_input(z):
-    return np.tanh(z), lambda dh: dh * (1 - z * z)
+slope_of_the_input, like_a_sigmoid, last_example_only, in_place, _ = pieces
 
 
-def loss_without_the_sum(scores, target):
-    """交叉熵，其中的 softmax 犯了第二个错误。"""
-    p, _ = F.softmax(scores)
-    right = p[np.arange(len(p)), target]
+def loss_with(softmax):
+    """交叉熵，用这个 softmax 算概率，用它的反向传播算梯度。"""
 
-    def backward():
-        dscores = np.zeros_like(p)
-        dscores[np.arange(len(p)), target] = -(1 - right) / len(p)
-        return dscores, None, None
+    def cross_entropy(scores, target):
+        p, softmax_backward = softmax(scores)
+        rows = np.arange(len(p))
 
-    return (-np.log(right).mean(), len(p)), backward
+        def backward():
+            dp = np.zeros_like(p)
+            dp[rows, target] = -1 / (p[rows, target] * len(p))  # -log p 的斜率，以及平均的斜率
+            return softmax_backward(dp), None, None
 
+        return (-np.log(p[rows, target]).mean(), len(p)), backward
 
-def loss_of_the_last(scores, target):
-    """交叉熵，像第四个错误那样只传最后一个样本。"""
-    outputs, backward = F.cross_entropy(scores, target)
-    last = np.arange(len(scores))[:, None] == len(scores) - 1
-    return outputs, lambda: (backward()[0] * last, None, None)
+    return cross_entropy
 
 
 with np.errstate(all="ignore"):
-    for name, tanh, loss in (
-        ("没有错误", F.tanh, F.cross_entropy),
-        ("斜率里用了输入", tanh_at_the_input, F.cross_entropy),
-        ("softmax 缺第二项", F.tanh, loss_without_the_sum),
-        ("只有最后一个样本算数", F.tanh, loss_of_the_last),
+    for name, changed in (
+        ("没有错误", {}),
+        ("斜率里用了输入", {"tanh": slope_of_the_input}),
+        ("softmax 缺第二项", {"loss": loss_with(like_a_sigmoid)}),
+        ("只有最后一个样本算数", {"linear": last_example_only}),
     ):
-        losses, accuracy, _ = train(tanh, 1, loss=loss)
+        losses, accuracy, _ = train(**({"tanh": F.tanh, "seed": 1} | changed))
         print(f"{name:32}损失 {losses[0]:.2f}，20 步后 {losses[20]:.3g}，最后 {losses[-1]:.3g}", end="；")
         print(f"{100 * accuracy:.1f} % 正确")
 
@@ -738,10 +703,23 @@ with np.errstate(all="ignore"):
 # 第一个错误会自己现形，只是晚了一点：`nan`。第二个在前 20 步看上去很好，最后却只是在瞎猜。第三个慢慢地爬。
 # 没有一个说明原因。是学习率太大？网络太小？数据不好？这些可以一试就是好几天。检查器只要一秒，就说出缺了什么。
 #
-# 剩下的两个更安静。在这个网络里 `tanh_in_place` 毫无害处，因为没有人第二次使用 `dh`。到了第 2 课就有人用了。
-# float32 对训练也没有害处：它只是让检查失去意义。
+# 剩下的两个更安静。float32 也叫*单精度*，对训练没有害处：多数模型就是用它训练的。它只是让检查看不见这么小的错误。
+# `in_place` 在这个网络里也毫无害处，因为没有人第二次使用 `dh`。可是造一个方框，让它的输入走两条路，一条穿过 tanh，
+# 一条绕过去：
+
+
+# %%
+def with_a_bypass(x):
+    """x + tanh(x)：上面传来的梯度从两条路回去。"""
+    y, tanh_backward = in_place(x)
+    return x + y, lambda dy: tanh_backward(dy) + dy
+
+
+print(check(with_a_bypass, arrays["x"]))
 
 # %% [markdown]
+# 这个方框的每一行都对，tanh 的导数也对。被违反的是约定的第 3 条，违反它的却是别处的代码。
+#
 # ## 1.10 五个问题
 #
 # **1.** `x` 的形状是 (5, 3)，`weight` 的形状是 (2, 3)。`y`、`dy`、`dx`、`dweight` 和 `dbias` 的形状各是什么？
