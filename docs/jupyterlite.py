@@ -2,7 +2,8 @@
 
     python docs/jupyterlite.py OUT
 
-Needs jupyterlite-core, jupyterlite-pyodide-kernel and build. Pyodide itself is fetched by the reader's browser.
+Needs minis2s, jupyterlite-core, jupyterlite-pyodide-kernel, jupyter-server and build. Pyodide itself, and the packages
+below, are fetched by the reader's browser.
 """
 
 import json
@@ -22,7 +23,7 @@ import sys
 if sys.platform == "emscripten":  # in the browser; what the lessons need, and no more
     import piplite
 
-    await piplite.install(["numpy", "matplotlib"])
+    await piplite.install(["numpy", "matplotlib", "babel"])
     await piplite.install("minis2s", deps=False)
 """
 

@@ -24,6 +24,8 @@ socket.socket.connect = socket.getaddrinfo = refuse
 SCRIPT = f"""\
 {OFFLINE}
 import runpy, sys
+for name in ("tqdm", "sacrebleu", "safetensors", "tokenizers"):  # the browser has but what docs/jupyterlite.py installs
+    sys.modules[name] = None
 runpy.run_path(sys.argv[1], run_name="__main__")
 """
 
