@@ -6,8 +6,8 @@
 #
 # **The answer, in one picture.** Figure 1 shows four networks before any training. The question is asked at step 40,
 # at the right. From there a gradient travels back through time to step 1, where the answer is. The curves show how
-# much of it is left. Two vanish: at step 1 less than a ten-millionth has arrived. One grows. One arrives nearly as it
-# set out, and that network will learn the task in seconds.
+# much of it is left. Two vanish: at step 1 less than a ten-millionth has arrived. One grows. One arrives at a quarter
+# of its size, and that network will learn the task in seconds. (What the four names mean is told below.)
 
 # %% tags=["hide-input"]
 import inspect
@@ -533,9 +533,10 @@ show(figure, "Figure 3. The gradient on its way back, before training (dotted) a
 #
 # ## 2.9 Ragged batches and masks
 #
-# Real sentences differ in length. An array cannot, so the shorter ones are filled up with a token that means nothing,
-# *padding*. The network must not read it. A *mask* tells where it is: an array $(T, N)$ of truth values, **true at
-# real tokens**. (PyTorch's `key_padding_mask` is the other way round.) At padding the state is kept as it was:
+# What is read in one step, a letter or a word, is called a *token*. Real sentences differ in their number. An array
+# cannot, so the shorter ones are filled up with a token that means nothing, *padding*. The network must not read it.
+# A *mask* tells where it is: an array $(T, N)$ of truth values, **true at real tokens**. (PyTorch's
+# `key_padding_mask` is the other way round.) At padding the state is kept as it was:
 #
 # $$h_t = \begin{cases} h' & \text{where the mask is true} \\ h_{t-1} & \text{at padding,} \end{cases}$$
 #

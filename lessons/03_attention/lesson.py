@@ -200,7 +200,7 @@ print(
 #
 # $$score_{ts} = q_t \cdot W m_s. \tag{general_scores 3}$$
 #
-# The third score, the first in history, is a small network with one hidden layer. Query and memory are mapped to the
+# The third score, the first in history, is a small network of two layers. Query and memory are mapped to the
 # same size $A$, added, squashed, and weighed with a learnt vector $v$:
 #
 # $$score_{ts} = v \cdot a_{ts}, \qquad a_{ts} = \tanh(q_t + k_s), \tag{additive_scores 4}$$

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from minis2s import functional as F
+from minis2s.lessons.source import read_source
 
 LESSONS = Path(__file__).resolve().parents[2] / "lessons"
 TAGS = sorted(
@@ -31,3 +32,14 @@ def test_no_tag_is_of_another_form():
     for source in LESSONS.glob("*/**/lesson.py"):
         text = source.read_text(encoding="utf-8")
         assert text.count(r"\tag{") == len(re.findall(r"\\tag\{(\w+) (\d'?)\}", text))
+
+
+def test_every_figure_is_spoken_of():
+    for source in LESSONS.glob("*/**/lesson.py"):
+        cells = read_source(source)
+        code = "\n".join(cell.source for cell in cells if not cell.markdown)
+        shown = re.findall(r'"((?:Figure|图) \d)[.：]', code)
+        text = "\n".join(cell.source for cell in cells if cell.markdown)
+        assert len(shown) >= 3
+        for name in shown:
+            assert name in " ".join(text.split()), source
