@@ -22,15 +22,16 @@ def diagnose(evidence: Evidence) -> list[Diagnosis]:
 
     from minis2s.gradcheck.diagnosis.contributions import contributions
     from minis2s.gradcheck.diagnosis.experiments import experiments
-    from minis2s.gradcheck.diagnosis.fits import fits
+    from minis2s.gradcheck.diagnosis.fits import of_shares
     from minis2s.gradcheck.diagnosis.numbers import numbers
     from minis2s.gradcheck.diagnosis.ranking import told
-    from minis2s.gradcheck.diagnosis.structure import records, structure
+    from minis2s.gradcheck.diagnosis.structure import records, sharpened, structure
 
     with np.errstate(all="ignore"):
         tapes = records(evidence)
+        evidence = sharpened(evidence, tapes)
         found = [*numbers(evidence), *structure(evidence, tapes), *experiments(evidence, tapes)]
-        found.extend(fits(evidence, tapes))
+        found.extend(of_shares(evidence, tapes))
         if not any(candidate.explained for candidate in found):  # differences of each entry are slow
             found.extend(contributions(evidence))
         return told(evidence, found)

@@ -6,7 +6,7 @@ A student writes the formula, whatever the forward pass looks like: so the mista
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -86,6 +86,10 @@ def blocks(tape: Tape) -> Iterator[Block]:
             found = [b for e in _above(top) if (b := _block(kind, top, e, axes))] if kind else []
             if found:
                 yield found[-1]  # not x - mean(x), or x - max(x), but x itself
+                if found[-1].bottom.op == "where":  # the formula, and no mask
+                    below = found[-1].bottom.edges[0].parent
+                    if below.value.shape == top.value.shape:
+                        yield replace(found[-1], bottom=below)
                 break
 
 
@@ -99,7 +103,7 @@ def _kind(y: np.ndarray, axes: tuple[int, ...]) -> str:
     count = y.size // square.size
     if np.allclose(square, 1, 1e-9):
         return "length"
-    if np.all(y > 0) and np.allclose(y.sum(axis=axes), 1, 1e-12) and len(axes) == 1:
+    if np.all(y >= 0) and np.allclose(y.sum(axis=axes), 1, 1e-12) and len(axes) == 1:
         return "softmax"
     if np.all(square <= count * (1 + 1e-9)) and np.all(square > 0.5 * count):
         return "norm" if np.allclose(y.mean(axis=axes), 0, atol=1e-12) else "root mean square"

@@ -6,13 +6,13 @@ another factor, then the wrong gradient is the same sum with other coefficients,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
 from minis2s.gradcheck.diagnosis.candidate import EXACT, Candidate, residual, same
 from minis2s.gradcheck.diagnosis.evidence import Evidence
-from minis2s.gradcheck.diagnosis.experiments import Elsewhere, is_array, time_axis
+from minis2s.gradcheck.diagnosis.experiments import is_array, time_axis, Elsewhere
 from minis2s.gradcheck.diagnosis.numbers import SIMPLE, size_factors
 from minis2s.gradcheck.diagnosis.spoils import edge_groups, is_binary, named, rule_for
 from minis2s.gradcheck.diagnosis.tape import Edge, Tape
@@ -24,19 +24,11 @@ LARGEST_MASK = 60
 """Entries of a mask that is read off the numbers: each costs one run backwards."""
 
 
-def fits(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate]:
-    """All of them."""
-    yield from shares_of_the_output(evidence, Elsewhere(evidence, tapes[0] if tapes else None))
-    for number, tape in enumerate(tapes):
-        for candidate in (*factors_on_the_way(evidence, tape), *shares_of_the_uses(evidence, tape)):
-            yield _dearer(candidate, 0.15 * number)
-    for tape in tapes:
-        yield from another_mask(evidence, tape)
-
-
-def _dearer(candidate: Candidate, extra: float) -> Candidate:
-    c = candidate
-    return Candidate(c.cause, c.residuals, c.cost + extra, c.where, c.finding, c.hint, c.contradictions)
+def fits(evidence: Evidence, tape: Tape, extra: float) -> Iterator[Candidate]:
+    """Those that look into a record."""
+    for fit in FITS:
+        for c in fit(evidence, tape):
+            yield Candidate(c.cause, c.residuals, c.cost + extra, c.where, c.finding, c.hint, c.contradictions)
 
 
 def coefficients(summands: Sequence[np.ndarray], yours: np.ndarray, right: np.ndarray) -> np.ndarray | None:
@@ -58,6 +50,11 @@ def coefficients(summands: Sequence[np.ndarray], yours: np.ndarray, right: np.nd
 
 
 # ------------------------------------------------------------------------------------- the places of the output
+
+
+def of_shares(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate]:
+    """Those that need no record, if there is none."""
+    yield from shares_of_the_output(evidence, Elsewhere(evidence, tapes[0] if tapes else None))
 
 
 def shares_of_the_output(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
@@ -234,14 +231,16 @@ def _told_of_factor(
     simple = next((words for value, words in SIMPLE.items() if abs(size / value - 1) < 1e-6), None)
     counted = next((words for value, words in sizes if abs(size / value - 1) < 1e-6), None)
     if counted:
-        summed = edge.kind == "spread" or edge.child.op in ("sum", "mean")
-        cost = 1.2 if summed or (dropped and simple not in ("2", "1/2")) else 1.7
+        n = edge.parent.value.size / max(edge.child.value.size, 1)
+        summed = edge.kind == "spread" and min(abs(size - n), abs(size * n - 1)) < 1e-6
+        plain = not any(sign in counted for sign in ("n/m", "^2", "2 n", "2/n", "n/2", "sqrt"))
+        cost = 1.2 if summed or (dropped and simple not in ("2", "1/2")) else 1.7 if plain and not simple else 2.4
         yield Candidate(
             "wrong-count", residuals, cost, "", f"{way} is off by the factor {minus}{counted} = {factor:.6g}",
             "What does the forward pass divide by, and what does the backward?", contradictions,
         )  # fmt: skip
     if simple or dropped or not counted:
-        cost = 1.3 if dropped else 2.0 if simple in ("2", "1/2") else 2.3 if simple else 3.0
+        cost = 1.3 if dropped else 1.6 if simple in ("2", "1/2") else 2.0 if simple else 3.0
         yield Candidate(
             "constant-factor", residuals, cost, "", f"{way} is off by the factor {minus}{simple or f'{size:.6g}'}",
             "Which constant of the derivative is missing, or too many?", contradictions,
@@ -274,9 +273,9 @@ def another_mask(evidence: Evidence, tape: Tape) -> Iterator[Candidate]:
         found = _mask_read_off(evidence, tape, edge, kept, scale)
         if found is None:
             continue
-        k, mask, predicted = found
+        mask, reached, predicted = found
         two_valued = np.all((np.abs(mask) < 1e-6) | (np.abs(mask - 1) < 1e-6))
-        inverted = np.all(np.abs(mask + kept - 1)[mask != kept] < 1e-6) and not np.any(mask == kept)
+        inverted = np.all(np.abs(mask + kept - 1)[reached] < 1e-6)
         other = (mask < 0.5) & (kept == 1)
         more = (mask > 0.5) & (kept == 0)
         if two_valued and not inverted and other.any() and more.any():
@@ -313,5 +312,14 @@ def _mask_read_off(
         predicted = {
             j: none[j] + sum(m * (s[j] - none[j]) for m, s in zip(mask, sent, strict=True)) for j in evidence.wrong
         }
-        return k, mask.reshape(shape), predicted
+        flags = np.zeros(len(sent), bool)
+        flags[reached] = True
+        return mask.reshape(shape), flags.reshape(shape), predicted
     return None
+
+
+FITS: tuple[Callable[[Evidence, Tape], Iterator[Candidate]], ...] = (
+    factors_on_the_way,
+    shares_of_the_uses,
+    another_mask,
+)

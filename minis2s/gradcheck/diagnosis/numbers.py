@@ -101,7 +101,7 @@ def _factors(evidence: Evidence, k: int, ratio: float, rows: np.ndarray, where: 
         hint = "What does the forward pass divide by, and what does the backward?"
         cost = 1.5 if simple in ("2", "1/2") else 0.9
         yield from candidate(evidence, k, "wrong-count", predicted, cost + extra, where, finding, hint)
-    if simple or not counted:
+    if simple or (not counted and np.sum(rows) > 1):  # of a single entry any number is some factor
         finding = f"{whom} off by the factor {minus}{simple or f'{size:.6g}'}"
         hint = "Which constant of the derivative is missing, or too many?"
         cost = 1.0 if simple in ("2", "1/2") else (1.3 if simple else 2.5)

@@ -23,6 +23,32 @@ def of_places(tape: Tape) -> Iterator[Spoil]:
             yield from of_painting(group)
         if len(group) > 1 and group[0].kind in ("factor", "einsum", "left", "right"):
             yield from of_reading(group)
+        if len(group) > 1 and group[0].kind == "written":
+            yield from of_painted(tape, group)
+
+
+def of_painted(tape: Tape, group: Group) -> Iterator[Spoil]:
+    """Of an array that is painted part by part, +=, the gradient of a part is read at another place."""
+    places = _slices([Edge(e.child, 0, "part", e.rule, index=e.parts["index"]) for e in group])
+    whole = group[-1].child
+    sums = [e.parent for e in group]
+    brushes = [[e for e in s.edges if e.parent.op != "part"] for s in sums]
+    if places is None or any(s.op != "add" for s in sums) or any(len(b) != 1 for b in brushes):
+        return
+    hint = "Input i paints the places i s + k: where does its gradient come from?"
+    for cause, words, move in moves(len(places[0])):
+        moved = _moved(move, places, whole.value.shape)
+        if moved is None:
+            continue
+        to = {id(b[0]): place for b, place in zip(brushes, moved, strict=True)}
+
+        def gradients(upstream: Sequence[np.ndarray], to: dict = to) -> list[np.ndarray | None]:
+            painted = tape.run(tape.injected(upstream), {}, {}, {}, {})[whole.number]
+            assert painted is not None
+            rule: Rule = lambda e, dy: painted[to[id(e)]].reshape(e.parent.value.shape)  # noqa: E731
+            return tape.backward(upstream, dict.fromkeys(to, rule))
+
+        yield Spoil(cause, 1.0, f"the gradient of {named(whole)} is read {words}", hint, gradients=gradients)
 
 
 def of_assigning(groups: Sequence[Group]) -> Iterator[Spoil]:
@@ -141,7 +167,8 @@ def moves(n: int) -> Iterator[tuple[str, str, Move]]:
         yield "off-by-one", f"one place too near {along}", _on(axes, _nearer)
         yield "off-by-one", f"one further {along}, around the edge", _on(axes, _around)
         yield "off-by-one", f"at one and the same place {along}", _on(axes, _fixed)
-        yield "kernel-not-flipped", f"from the other end {along}", _on(axes, _turned)
+        kernel = min(axes) >= n - 2
+        yield "kernel-not-flipped" if kernel else "permuted-axes", f"from the other end {along}", _on(axes, _turned)
     if n > 1:
         yield "permuted-axes", "with rows and columns exchanged", _exchanged
 

@@ -159,6 +159,8 @@ def _of_cut(edge: Edge) -> tuple[str, float, str, str]:
             "softmax-second-term-missing", 1.0, "the path through the softmax's sum is missing",
             "Was - y sum(y dy) left out?",
         )  # fmt: skip
+    if sum(e.parent is edge.parent for e in edge.child.edges) == 2:
+        return "constant-factor", 1.0, f"of {target} squared the 2 is missing", "x^2 gives 2 x dy."
     uses = {user.child.place for user in edge.parent.users}
     if len(uses) > 1 and edge.parent.op == "input" and edge.kind in ("right", "gather", "transpose", "reshape"):
         return (
@@ -360,6 +362,8 @@ def of_factor(group: Group, words: str) -> Iterator[Spoil]:
             f"y = a b gives da = dy b: was {other} left out?",
             rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
         )  # fmt: skip
+        if len(edge.child.edges) == 1:
+            yield from of_counts(group, words)
         yield Spoil(
             "missing-factor", 2.2 + extra, f"the factor {other} is applied twice on the way to {target}{words}",
             "y = a b gives da = dy b: once.",
@@ -367,6 +371,31 @@ def of_factor(group: Group, words: str) -> Iterator[Spoil]:
         )  # fmt: skip
     if edge.child.value.shape != shape and edge.child.value.size > edge.parent.value.size > 0:
         yield from of_sum(group, words)
+
+
+def of_counts(group: Group, words: str) -> Iterator[Spoil]:
+    """A factor that is one over counts, such as those of real tokens: missing, or one over the size of an axis."""
+    edge = group[0]
+    with np.errstate(divide="ignore"):
+        counts = 1 / np.asarray(edge.parts["factor"])
+    if not np.all(np.isfinite(counts)) or not np.allclose(counts, np.round(counts)) or np.all(counts == counts.flat[0]):
+        return
+    target, hint = named(edge.parent), "What does the forward pass divide by, and what does the backward?"
+    for n in (1, *sorted({n for user in _near(edge) for n in user.value.shape if n > 1})):
+        finding = f"what flows back to {target} is divided by {n} instead of the counts"
+        rule: Rule = lambda e, dy, n=n: unbroadcast(  # noqa: E731
+            np.broadcast_to(dy / n, e.child.value.shape), e.parent.value.shape
+        )
+        yield Spoil("wrong-count", 0.95 if n == 1 else 1.1, finding + words, hint, rule_for(group, rule))
+
+
+def _near(edge: Edge) -> list[Entry]:
+    """A value and what it was made of, three operations back."""
+    found = level = [edge.parent]
+    for _ in range(3):
+        level = [e.parent for entry in level for e in entry.edges]
+        found = found + level
+    return found
 
 
 def is_binary(factor: np.ndarray) -> bool:
@@ -395,11 +424,21 @@ def of_mask(group: Group, words: str) -> Iterator[Spoil]:
         "What the forward pass hides must receive no gradient: was the mask applied on the way back?",
         rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
     )  # fmt: skip
+    for user in group[0].child.users if len(group) == 1 else ():
+        if user.kind == "factor" and np.ndim(user.parts["factor"]) == 0 and user.child.value.shape == target_shape(group):
+            jumps: dict[int, tuple[int, Jump | None]] = {user.child.number: (group[0].parent.number, None)}
+            finding = f"neither mask nor scale is applied on the way back to {target}"
+            yield Spoil("mask-not-applied", 1.1, finding, "y = x m / (1 - p) gives dx = dy m / (1 - p).", jumps=jumps)
     yield Spoil(
         "mask-inverted", 1.0 + extra, f"gradient flows back to {target} exactly where the mask excludes{words}",
         "True is a real token here: which polarity does your mask have?",
         rule_for(group, lambda e, dy: unbroadcast(dy * (1 - e.parts["factor"]), e.parent.value.shape)),
     )  # fmt: skip
+
+
+def target_shape(group: Group) -> tuple[int, ...]:
+    """Of what the gradient flows back to."""
+    return group[0].parent.value.shape
 
 
 def of_sum(group: Group, words: str) -> Iterator[Spoil]:
@@ -416,7 +455,7 @@ def of_sum(group: Group, words: str) -> Iterator[Spoil]:
         )  # fmt: skip
     count = int(np.prod(large)) // max(int(np.prod(small)), 1)
     yield Spoil(
-        "wrong-count", 1.2, f"the gradient of {target} is the mean of {count} terms, not their sum{words}",
+        "wrong-count", 0.95, f"the gradient of {target} is the mean of {count} terms, not their sum{words}",
         "What the forward pass repeats, the backward adds up.", rule_for(group, scaled(1 / count)),
     )  # fmt: skip
     reduced = [a for a in range(len(large)) if kept and small[a] == 1 and large[a] > 1]
@@ -471,6 +510,13 @@ def of_product(group: Group, words: str) -> Iterator[Spoil]:
             "kernel-not-flipped", 2.6 + extra, f"the matrix that leads back to {target} runs backwards{words}",
             "Was the kernel turned?", rule_for(group, lambda e, dy: dy @ e.parts["other"].T[::-1]),
         )  # fmt: skip
+    if other.ndim == 1 and edge.kind == "left" and len(shape) > 1:
+        whom = named(next((e.parent for e in edge.child.edges if e is not edge), edge.child))
+        alone: Rule = lambda e, dy: np.broadcast_to(dy[..., None], e.parent.value.shape)  # noqa: E731
+        yield Spoil(
+            "missing-factor", 1.1 + extra, f"the vector {whom} is missing on the way back to {target}{words}",
+            "y = x v gives dx = dy v.", rule_for(group, alone),
+        )  # fmt: skip
     if edge.child.value.shape == shape:
         whom = named(next((e.parent for e in edge.child.edges if e is not edge), edge.child))
         yield Spoil(
@@ -494,7 +540,7 @@ def of_product(group: Group, words: str) -> Iterator[Spoil]:
             )  # fmt: skip
         count = len(other)
         yield Spoil(
-            "wrong-count", 1.2 + extra, f"the gradient of {target} is divided by {count}, the number of rows{words}",
+            "wrong-count", 0.95 + extra, f"the gradient of {target} is divided by {count}, the number of rows{words}",
             "y = x W^T gives dW = dy^T x, a sum over all rows.", rule_for(group, scaled(1 / count)),
         )  # fmt: skip
 
@@ -556,7 +602,7 @@ def other_values(group: Group, known: Sequence[Sequence_]) -> Iterator[Spoil]:
     if edge.kind == "factor" and edge.child.op == "divide":
         return
     right = [operand(e) for e in group]
-    if right[0] is None or not right[0].ndim or is_binary(right[0]):
+    if right[-1] is None or not right[-1].ndim or is_binary(right[-1]):
         return
     own = operand_entries(group)
     tried = 0
@@ -799,9 +845,11 @@ def of_gather(group: Group, words: str) -> Iterator[Spoil]:
     def first(edge: Edge, dy: np.ndarray) -> np.ndarray:
         dx = np.zeros(edge.parent.value.shape)
         index = edge.parts["index"]
-        if isinstance(index, np.ndarray):
-            ids, places = np.unique(index.reshape(-1), return_index=True)
-            dx[ids] = dy.reshape(-1, *dx.shape[1:])[places]
+        index = index if isinstance(index, tuple) else (index,)
+        if not all(isinstance(i, np.ndarray) for i in index):
+            raise ValueError("only ids have a first")
+        backwards = tuple(i.ravel()[::-1] for i in np.broadcast_arrays(*index))
+        dx[backwards] = dy.reshape(-1, *dx.shape[len(index) :])[::-1]
         return dx
 
     def averaged(edge: Edge, dy: np.ndarray) -> np.ndarray:
@@ -822,8 +870,53 @@ def of_gather(group: Group, words: str) -> Iterator[Spoil]:
     yield Spoil("repeated-ids-assigned", 0.7, finding, hint, rule_for(group, assigned))
     finding = f"of an id that occurs twice only the first gradient arrives in {target}{words}"
     yield Spoil("repeated-ids-assigned", 0.8, finding, hint, rule_for(group, first))
+    yield from of_other_rows(group, target, words)
+    yield from of_picked_maximum(group, words)
     finding = f"gradients of an id that occurs twice are averaged in {target}{words}"
     yield Spoil("wrong-count", 1.0, finding, "Add them up.", rule_for(group, averaged))
+
+
+def of_other_rows(group: Group, target: str, words: str) -> Iterator[Spoil]:
+    """Gradients that go to the ids of the place before or after."""
+    index = group[0].parts["index"]
+    if not isinstance(index, np.ndarray) or index.dtype.kind not in "iu":
+        return
+    for axis in range(index.ndim):
+        for step in (1, -1):
+
+            def rule(e: Edge, dy: np.ndarray, axis: int = axis, step: int = step) -> np.ndarray:
+                dx = np.zeros(e.parent.value.shape)
+                np.add.at(dx, np.roll(e.parts["index"], step, axis), dy)
+                return dx
+
+            finding = f"the gradients go to the ids one place {'earlier' if step == 1 else 'later'} in {target}{words}"
+            yield Spoil("off-by-one", 1.2, finding, "Which token belongs to which step?", rule_for(group, rule))
+
+
+def of_picked_maximum(group: Group, words: str) -> Iterator[Spoil]:
+    """The largest along an axis, picked by its place: its gradient to all, or to the last."""
+    edge = group[0]
+    x, y = edge.parent.value, edge.child.value
+    for axis in range(x.ndim):
+        n = x.shape[axis]
+        if n < 2 or y.size * n != x.size or not np.array_equal(y.ravel(), x.max(axis=axis).ravel()):
+            continue
+        hint = "y = max(x_1, ..., x_k) depends on the largest alone."
+
+        def to_all(e: Edge, dy: np.ndarray, axis: int = axis, share: float = 1.0) -> np.ndarray:
+            whole = np.expand_dims(dy.reshape(np.delete(e.parent.value.shape, axis)), axis)
+            return np.broadcast_to(share * whole, e.parent.value.shape).copy()
+
+        def to_last(e: Edge, dy: np.ndarray, axis: int = axis, pick: int = -1) -> np.ndarray:
+            return _only_place(to_all(e, dy, axis), axis, pick)
+
+        for share, spelt in ((1.0, "in full"), (1 / n, "in equal shares")):
+            finding = f"every entry receives the gradient {spelt}, not the maximum alone{words}"
+            shared: Rule = lambda e, dy, a=axis, s=share: to_all(e, dy, a, s)  # noqa: E731
+            yield Spoil("pool-gradient-to-all", 0.7, finding, hint, rule_for(group, shared))
+        cause = "one-step-only" if x.ndim == 3 and axis == 0 else "one-entry"
+        finding = f"the last entry receives the gradient, not the maximum{words}"
+        yield Spoil(cause, 1.0, finding, hint, rule_for(group, to_last))
 
 
 def of_windows(group: Group) -> Iterator[Spoil]:
@@ -875,6 +968,11 @@ def of_spread(group: Group, words: str) -> Iterator[Spoil]:
     if edge.child.op == "var":
         cause, finding = "norm-variance-term-missing", "the path through the variance is missing"
         yield Spoil(cause, 1.0, finding + words, "Every x changes the variance.", rule_for(group, None))
+    if edge.child.op != "var" and n > 1 and scale.ndim == 0:
+        for words_of, pick in (("first", 0), ("last", -1)):
+            rule: Rule = lambda e, dy, p=pick: _one_of_summands(e, dy, p)  # noqa: E731
+            finding = f"only the {words_of} of {n} summands of {named(edge.child)} receives its gradient{words}"
+            yield Spoil("sum-missing", 1.3, finding, "Each summand receives the gradient of the sum.", rule_for(group, rule))
     spelt = "n" if scale.ndim == 0 and scale == 1 / n else "1/n"
     for factor in (n, 1 / n):
         yield Spoil(
@@ -887,6 +985,13 @@ def of_spread(group: Group, words: str) -> Iterator[Spoil]:
                 "wrong-count", 1.3, f"what flows back to {target} is off by the factor {factor:.4g}, n = {n}{words}",
                 "Does the forward pass divide by n or by n - 1?", rule_for(group, scaled(factor)),
             )  # fmt: skip
+
+
+def _one_of_summands(e: Edge, dy: np.ndarray, pick: int) -> np.ndarray:
+    gradient = e.rule(e, dy)
+    for axis in e.parts["axes"]:
+        gradient = _only_place(gradient, axis, pick)
+    return gradient
 
 
 def of_largest(group: Group, words: str) -> Iterator[Spoil]:
@@ -977,15 +1082,19 @@ def of_edge_of_picture(group: Group, words: str) -> Iterator[Spoil]:
         return
     index = edge.parts["index"]
     for axes in [(a,) for a in range(len(index))] + [tuple(range(len(index) - 2, len(index)))]:
-        for step in (1, -1):
+        for step in (1, -1, 2, -2, 3, -3):
             moved = tuple(slice(s.start + step, s.stop + step) if a in axes else s for a, s in enumerate(index))
             fits = all(s.start >= 0 and s.stop <= n for s, n in zip(moved, edge.child.value.shape, strict=True))
             if fits:
                 rule: Rule = lambda e, dy, i=moved: dy[i]  # noqa: E731
                 yield Spoil(
-                    "off-by-one", 1.0, f"the padding is cut one place too {'late' if step == 1 else 'early'}{words}",
+                    "off-by-one", 1.0, f"the padding is cut {_places(abs(step))} too {'late' if step > 0 else 'early'}{words}",
                     "The gradient of x starts at the padding: dx = dpadded[p:p + H].", rule_for(group, rule),
                 )  # fmt: skip
+
+
+def _places(count: int) -> str:
+    return "one place" if count == 1 else f"{count} places"
 
 
 MAKERS: dict[str, tuple[Callable[[Group, str], Iterator[Spoil]], ...]] = {
@@ -1166,6 +1275,7 @@ def leads_out(entry: Entry) -> bool:
 
 def of_arrivals(tape: Tape) -> Iterator[Spoil]:
     """Of several gradients that arrive at a value only the first or the last counts."""
+    pictures = any(leaf is not None and leaf.value.ndim == 4 for leaf in tape.leaves)
     for entry in tape.entries:
         if len(entry.users) < 2 or entry.value.size < 2:
             continue
@@ -1179,7 +1289,10 @@ def of_arrivals(tape: Tape) -> Iterator[Spoil]:
                 alone = [u for u in entry.users if (u.child.place, u.slot) == (users[0].child.place, users[0].slot)]
                 if len(alone) == 1:
                     cause, cost = "branch-missing", 1.2
-                finding = f"only the {step} time step contributes to the gradient of {name}"
+                elif pictures:
+                    cause = "sum-missing"
+                what = "place" if pictures else "time step"
+                finding = f"only the {step} {what} contributes to the gradient of {name}"
                 hint = "Was it assigned in the loop, `=` instead of `+=`?"
             else:
                 weight = entry.op == "input" and all(u.kind in ("right", "gather", "transpose") for u in entry.users)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import dis
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from itertools import chain
 from types import CodeType
@@ -14,6 +15,7 @@ from minis2s import backend
 from minis2s.gradcheck.diagnosis.blocks import of_blocks
 from minis2s.gradcheck.diagnosis.candidate import DROPPED, Candidate, residual, same
 from minis2s.gradcheck.diagnosis.evidence import Evidence
+from minis2s.gradcheck.diagnosis.fits import fits
 from minis2s.gradcheck.diagnosis.forms import matched, references
 from minis2s.gradcheck.diagnosis.places import of_places
 from minis2s.gradcheck.diagnosis.spoils import Spoil, spoils
@@ -23,18 +25,40 @@ from minis2s.gradcheck.diagnosis.tape import SLOPES, Edge, Entry, Tape, Untracea
 WORK = 260_000
 """Operations to run backwards in all, for one record: what two seconds allow."""
 
+PLAUSIBLE = 1.3
+"""A hypothesis of this cost that explains everything needs no second record."""
+
 
 def structure(evidence: Evidence, tapes: list[Tape]) -> Iterator[Candidate]:
-    """Candidates from every record."""
+    """Candidates from every record; from a second only if the first one's do not explain everything."""
     for number, tape in enumerate(tapes):
-        work = 0
-        for spoil in chain(spoils(tape), of_loop(tape), of_places(tape), of_blocks(tape)):
-            work += len(tape.entries)
-            if work > WORK:
-                break
-            candidate = held_against(evidence, tape, spoil, 0.15 * number)
-            if candidate is not None:
-                yield candidate
+        tape.prepare(evidence.upstream)
+        enough = False
+        for candidate in chain(_spoilt(evidence, tape, 0.15 * number), fits(evidence, tape, 0.15 * number)):
+            enough = enough or (explains_all(evidence, candidate) and candidate.cost <= PLAUSIBLE)
+            yield candidate
+        if enough:
+            return
+
+
+def _spoilt(evidence: Evidence, tape: Tape, extra: float) -> Iterator[Candidate]:
+    work = 0
+    for spoil in chain.from_iterable(of_tape(tape) for of_tape in OF_RECORD):
+        work += len(tape.entries)
+        if work > WORK:
+            break
+        candidate = held_against(evidence, tape, spoil, extra)
+        if candidate is not None:
+            yield candidate
+
+
+def explains_all(evidence: Evidence, candidate: Candidate) -> bool:
+    """Does it explain every wrong gradient, and hold no right one to be wrong?"""
+    return len(candidate.explained) == len(evidence.wrong) and not candidate.contradictions
+
+
+OF_RECORD: tuple[Callable[[Tape], Iterator[Spoil]], ...] = (spoils, of_loop, of_places, of_blocks)
+"""What makes the mistakes that a record allows for."""
 
 
 def records(evidence: Evidence) -> list[Tape]:
@@ -82,6 +106,18 @@ def leads_to_right(evidence: Evidence, tape: Tape) -> bool:
         right is None or (gradient is not None and nearly(gradient, right))
         for gradient, right in zip(gradients, evidence.right, strict=True)
     )
+
+
+def sharpened(evidence: Evidence, tapes: Sequence[Tape]) -> Evidence:
+    """The same with gradients from a record, which no kink disturbs, in the place of differences."""
+    if not tapes:
+        return evidence
+    gradients = tapes[0].backward(evidence.upstream)
+    right = tuple(
+        old if old is None or new is None else np.where(np.isfinite(old), new, np.nan)
+        for old, new in zip(evidence.right, gradients, strict=True)
+    )
+    return replace(evidence, right=right)
 
 
 def nearly(a: np.ndarray, b: np.ndarray) -> bool:

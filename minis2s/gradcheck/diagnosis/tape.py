@@ -22,6 +22,9 @@ import numpy as np
 LARGEST = 6000
 """Operations in a record. A loop over pixels would have too many to spoil each."""
 
+LARGEST_REMEMBERED = 1500
+"""Operations in a record whose right backward pass is remembered in all its states."""
+
 HERE = (str(Path(__file__)), str(Path(np.lib.mixins.__file__)))
 
 Rule = Callable[..., Any]
@@ -70,6 +73,9 @@ class Tape:
     def __init__(self, seen: dict[int, dict[str, Any]]) -> None:
         self.seen = seen
         self.form = ""
+        self.upstream: Any = None
+        self.states: list[list[np.ndarray | None]] = []
+        self.children: dict[int, int] = {}
         self.again: Callable[[Sequence[Any]], Tape] | None = None
         self.entries: list[Entry] = []
         self.leaves: list[Entry | None] = []
@@ -101,7 +107,10 @@ class Tape:
         each other, the earliest or the latest on top; `jumps` hands the gradient of an entry to another, as it is or by
         a formula, past all that is between them; `scales` multiplies that of an entry before it goes on.
         """
-        arrived = self.run(self.injected(upstream), rules or {}, keep or {}, jumps or {}, scales or {})
+        rules, keep, jumps, scales = rules or {}, keep or {}, jumps or {}, scales or {}
+        start = self._first_change(upstream, rules, keep, jumps, scales)
+        arrived = self.injected(upstream) if start is None else list(self.states[start])
+        arrived = self.run(arrived, rules, keep, jumps, scales, start)
         found: list[np.ndarray | None] = []
         for leaf in self.leaves:
             gradient = None if leaf is None else arrived[leaf.number]
@@ -117,6 +126,22 @@ class Tape:
                 arrived[entry.number] = np.array(given, dtype=float) if held is None else held + given
         return arrived
 
+    def prepare(self, upstream: Sequence[np.ndarray]) -> None:
+        """Remember how far the right backward pass had come at each entry: a mistake changes only what is after it."""
+        if len(self.entries) > LARGEST_REMEMBERED:
+            return
+        self.upstream, self.states = upstream, [[] for _ in self.entries]
+        self.children = {id(edge): entry.number for entry in self.entries for edge in entry.edges}
+        self.run(self.injected(upstream), {}, {}, {}, {}, remember=True)
+
+    def _first_change(self, upstream: Any, rules: dict, keep: dict, jumps: dict, scales: dict) -> int | None:
+        """The number of the entry at which something is changed first, where the right backward pass is remembered."""
+        if upstream is not self.upstream:
+            return None
+        numbers = [self.children.get(key, 0) for key in rules] + [*jumps, *scales]
+        numbers += [user.child.number for number in keep for user in self.entries[number].users]
+        return max(numbers, default=0)
+
     def run(
         self,
         arrived: list[np.ndarray | None],
@@ -124,10 +149,14 @@ class Tape:
         keep: dict[int, str],
         jumps: dict[int, tuple[int, Jump | None]],
         scales: dict[int, np.ndarray],
+        start: int | None = None,
+        remember: bool = False,
     ) -> list[np.ndarray | None]:
         """Send on what came in: the gradients of all entries."""
         painted: dict[int, np.ndarray] = {}
-        for entry in reversed(self.entries):
+        for entry in reversed(self.entries if start is None else self.entries[: start + 1]):
+            if remember:
+                self.states[entry.number] = list(arrived)
             dy = arrived[entry.number]
             if dy is None:
                 continue
