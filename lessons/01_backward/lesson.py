@@ -685,8 +685,8 @@ for piece in pieces:
 
 # %%
 arrays = {"x": rng.standard_normal((3, 4)), "weight": rng.standard_normal((2, 4)), "bias": rng.standard_normal(2)}
-for piece in pieces:
-    print(check(piece, *(arrays[name] for name in inspect.signature(piece).parameters)), end="\n\n")
+reports = [check(piece, *(arrays[name] for name in inspect.signature(piece).parameters)) for piece in pieces]
+print("\n\n".join(str(report) for report in reports))
 
 # %% [markdown]
 # What would you have seen without the checker? The first three of the five, built into the network of 1.8 and trained

@@ -649,8 +649,7 @@ for name in names:
 
 # %%
 inputs = [rng.standard_normal(shape) for shape in ((3, 4), (3, 2), (3, 2), (8, 4), (8, 2), (8,))]
-for name in names:
-    print(check(museum[name], *inputs), end="\n\n")
+print("\n\n".join(str(check(museum[name], *inputs)) for name in names))
 
 # %% [markdown]
 # And the symptom? Here is each mistake in an LSTM with an open gate, trained on the task of 2.8 with 20 letters:

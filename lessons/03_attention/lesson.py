@@ -534,8 +534,9 @@ for name in names:
     print(inspect.getsource(museum[name]).partition("\n")[2])  # without its label, which says what is wrong
 
 # %%
-for attention in (*(museum[name] for name in names), queries_in_reverse_order):
-    print(check(attention, rng.standard_normal((3, 4)), rng.standard_normal((5, 4))), end="\n\n")
+query, memory = rng.standard_normal((3, 4)), rng.standard_normal((5, 4))
+wrong = (*(museum[name] for name in names), queries_in_reverse_order)
+print("\n\n".join(str(check(attention, query, memory)) for attention in wrong))
 
 # %% [markdown]
 # Three have their cause named. The fourth is nobody's usual mistake, and the checker says so: then cut the function

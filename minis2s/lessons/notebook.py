@@ -16,7 +16,8 @@ from minis2s.lessons.source import Cell, blank, read_source, solved
 
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 FOLDED = {"hide-input": "source_hidden", "hide-output": "outputs_hidden"}
-CHINESE_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef`$A-Za-z])")
+FENCED = re.compile(r"^(```.*?^```)$", re.DOTALL | re.MULTILINE)
+CHINESE_BREAK = re.compile(r"(?<=[\u3000-\u9fff\uff00-\uffef])\n(?=[\u3000-\u9fff\uff00-\uffef`A-Za-z]|\$[^$])")
 TAG = re.compile(r"\\tag\{[^}]*\}")
 PROMPTS = {
     "": {"code": ("Show the code", "Hide the code"), "solution": ("Show the solution", "Hide the solution")},
@@ -81,7 +82,7 @@ def _cells(cell: Cell, id_: str, exercises: Exercises, kind: str) -> list[dict[s
     """The cells of a notebook that a cell of the source becomes."""
     metadata = _tagged(cell.options.get("tags", []))
     if cell.markdown:
-        text = CHINESE_BREAK.sub("", cell.source)  # where a line ends, a browser would put a space
+        text = _join_chinese(cell.source)
         return [_markdown(id_, _for_katex(text) if kind == PAGE else text, metadata)]
     if "exercise" in cell.options:
         return _exercise(cell, id_, metadata, kind)
@@ -123,6 +124,11 @@ def _check(cell: Cell, id_: str, exercises: Exercises, metadata: dict[str, Any],
     if kind != PAGE:
         metadata |= {"nbgrader": _nbgrader(f"{exercise.name}-check", points=exercise.points)}
     return _code(id_, source, metadata)
+
+
+def _join_chinese(text: str) -> str:
+    """Join lines of Chinese, which the browser would put a space between; code stays as it is."""
+    return "".join(part if k % 2 else CHINESE_BREAK.sub("", part) for k, part in enumerate(FENCED.split(text)))
 
 
 def _for_katex(text: str) -> str:

@@ -77,10 +77,14 @@ def test_chinese_lines_are_joined_without_a_space(sample, tmp_path):
     shutil.copytree(sample, lesson)
     (lesson / "zh").mkdir()
     text = (lesson / "lesson.py").read_text(encoding="utf-8")
-    text = text.replace("# Folded.", "# 第一行，\n# 第二行是\n# `y`。\n#\n# - 列表")
+    text = text.replace(
+        "# Folded.", "# 第一行，\n# 第二行是\n# `y`。\n#\n# ```python\n# y = x  # 甲\n# z = y  # 乙\n# ```\n#\n# - 列表"
+    )
     (lesson / "zh/lesson.py").write_text(text, encoding="utf-8")
     notebook = json.loads(build(lesson, "zh"))
-    assert "\n第一行，第二行是`y`。\n\n- 列表\n" in "".join(source(cell) for cell in notebook["cells"])
+    assert "\n第一行，第二行是`y`。\n\n```python\ny = x  # 甲\nz = y  # 乙\n```\n\n- 列表\n" in "".join(
+        source(cell) for cell in notebook["cells"]
+    )
 
 
 def test_ids_are_unique_and_valid(sample):

@@ -660,8 +660,8 @@ for piece in pieces:
 
 # %%
 arrays = {"x": rng.standard_normal((3, 4)), "weight": rng.standard_normal((2, 4)), "bias": rng.standard_normal(2)}
-for piece in pieces:
-    print(check(piece, *(arrays[name] for name in inspect.signature(piece).parameters)), end="\n\n")
+reports = [check(piece, *(arrays[name] for name in inspect.signature(piece).parameters)) for piece in pieces]
+print("\n\n".join(str(report) for report in reports))
 
 # %% [markdown]
 # 没有检查器，你会看到什么？把前三件放进 1.8 节的网络，像程序 A 那样训练：
