@@ -56,9 +56,7 @@ def of_blocks(tape: Tape) -> Iterator[Spoil]:
 def _spoil(
     group: Sequence[Block], cause: str, cost: float, finding: str, hint: str, formula: Formula, axes: tuple[int, ...]
 ) -> Spoil:
-    jumps = {
-        block.top.number: (block.bottom.number, lambda dy, b=block: formula(dy, b, axes)) for block in group
-    }
+    jumps = {block.top.number: (block.bottom.number, lambda dy, b=block: formula(dy, b, axes)) for block in group}
     return Spoil(cause, cost, finding, hint, jumps=jumps)  # type: ignore[arg-type]
 
 
@@ -77,7 +75,11 @@ def blocks(tape: Tape) -> Iterator[Block]:
     if len(tape.entries) > MOST:
         return
     for top in tape.entries:
-        if top.op not in ("divide", "multiply", "reshape", "softmax") or not 2 <= top.value.size <= 4096 or not top.value.ndim:
+        if (
+            top.op not in ("divide", "multiply", "reshape", "softmax")
+            or not 2 <= top.value.size <= 4096
+            or not top.value.ndim
+        ):
             continue
         for axes in _sets_of_axes(top.value.ndim):
             if int(np.prod([top.value.shape[a] for a in axes])) < 2:

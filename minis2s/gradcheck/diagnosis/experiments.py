@@ -65,7 +65,9 @@ def mixes(evidence: Evidence, elsewhere: Elsewhere, axis: int) -> bool:
     if elsewhere.tape is None:
         return False
     upstream = [_only(dy, axis, n - 1, n) if is_array(dy) and dy.ndim == first.ndim else dy for dy in evidence.upstream]
-    gradients = elsewhere.tape.backward([np.zeros_like(dy) if is_array(dy) and dy.ndim != first.ndim else dy for dy in upstream])
+    gradients = elsewhere.tape.backward(
+        [np.zeros_like(dy) if is_array(dy) and dy.ndim != first.ndim else dy for dy in upstream]
+    )
     same = [g for g in gradients if g is not None and g.ndim > axis and g.shape[: axis + 1] == first.shape[: axis + 1]]
     return any(np.any(np.take(g, range(n - 1), axis)) for g in same)
 
@@ -216,7 +218,9 @@ def _with(inputs: tuple, j: int, value: np.ndarray) -> tuple:
 
 
 def new_draw(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
-    """Of an elementwise mask the right values, at other places."""
+    """Of an elementwise mask that was drawn the right values, at other places."""
+    if has_flags(evidence):
+        return
     for k in evidence.wrong:
         dy, yours, right = evidence.upstream[0], evidence.yours[k], evidence.right[k]
         if not is_array(dy) or dy.shape != right.shape or not np.all(np.isfinite(right)) or np.any(dy == 0):
@@ -373,13 +377,19 @@ def norm_over_other_axes(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[C
             )  # fmt: skip
 
 
+def has_flags(evidence: Evidence) -> bool:
+    """Is there a mask among the inputs?"""
+    return any(isinstance(x, np.ndarray) and x.dtype == bool for x in evidence.inputs)
+
+
 def passed_on(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
     """The gradient that comes in goes out as it is."""
+    cost = 1.5 if has_flags(evidence) else 1.0
     for k in evidence.wrong:
         dy = evidence.upstream[0]
         if is_array(dy) and len(evidence.upstream) == 1 and dy.shape == evidence.inputs[k].shape:
             yield from judged(
-                evidence, {k: dy}, "activation-derivative-missing", 1.0, "",
+                evidence, {k: dy}, "activation-derivative-missing", cost, "",
                 "the gradient that comes in is handed on as it is", "dx = dy f'(x): was the derivative applied?",
             )  # fmt: skip
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from minis2s.gradcheck.diagnosis.candidate import EXACT, Candidate, residual, same
 from minis2s.gradcheck.diagnosis.evidence import Evidence
-from minis2s.gradcheck.diagnosis.experiments import is_array, time_axis, Elsewhere
+from minis2s.gradcheck.diagnosis.experiments import Elsewhere, is_array, time_axis
 from minis2s.gradcheck.diagnosis.numbers import SIMPLE, size_factors
 from minis2s.gradcheck.diagnosis.spoils import edge_groups, is_binary, named, rule_for
 from minis2s.gradcheck.diagnosis.tape import Edge, Tape
@@ -43,10 +43,10 @@ def coefficients(summands: Sequence[np.ndarray], yours: np.ndarray, right: np.nd
     found, _, rank, _ = np.linalg.lstsq(columns / scale, yours[measured], rcond=1e-9)
     if rank < len(summands):
         return None
-    found = found / scale
-    left = np.linalg.norm(columns @ found - yours[measured])
+    shares: np.ndarray = found / scale
+    left = np.linalg.norm(columns @ shares - yours[measured])
     error = np.linalg.norm((yours - right)[measured])
-    return np.round(found, 9) if error > 0 and left <= EXACT * error else None
+    return np.round(shares, 9) if error > 0 and left <= EXACT * error else None
 
 
 # ------------------------------------------------------------------------------------- the places of the output
@@ -72,9 +72,7 @@ def shares_of_the_output(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[C
         for k in evidence.wrong:
             if all(k in part for part in parts):
                 without = others.get(k, 0.0)
-                shares = coefficients(
-                    [p[k] for p in parts], evidence.yours[k] - without, evidence.right[k] - without
-                )
+                shares = coefficients([p[k] for p in parts], evidence.yours[k] - without, evidence.right[k] - without)
                 if shares is not None:
                     yield from _told_of_places(evidence, elsewhere, k, axis, shares)
 
@@ -159,7 +157,7 @@ def _told_of_uses(k: int, uses: Sequence[Edge], shares: np.ndarray) -> Iterator[
             "Is a running sum added again at each step?",
         )  # fmt: skip
     elif not step and len(set(places)) == len(places) == 2 and not whole.all() and not gone.any():
-        for n in np.flatnonzero(~whole):
+        for n in np.flatnonzero(~whole).tolist():
             cause = "wrong-sign" if abs(shares[n] + 1) < 1e-6 else "constant-factor"
             yield Candidate(
                 cause, {k: 0.0}, 1.8, "", f"the use of {name} in {named(uses[n].child)} counts {shares[n]:g} times",
@@ -225,8 +223,8 @@ def _told_of_factor(
     scale_of_mask = dropped and size < 1 and next_to_mask(edge)
     if scale_of_mask:
         yield Candidate(
-            "dropout-scale-missing", residuals, 0.9, "", f"on {way.removeprefix('what ')} the scale 1/{size:.4g} of the "
-            "mask is missing", "y = x m / (1 - p).", contradictions,
+            "dropout-scale-missing", residuals, 0.9, "",
+            f"the scale 1/{size:.4g} of the mask is missing: {way} is off by it", "y = x m / (1 - p).", contradictions,
         )  # fmt: skip
     simple = next((words for value, words in SIMPLE.items() if abs(size / value - 1) < 1e-6), None)
     counted = next((words for value, words in sizes if abs(size / value - 1) < 1e-6), None)
@@ -287,9 +285,7 @@ def another_mask(evidence: Evidence, tape: Tape) -> Iterator[Candidate]:
             )  # fmt: skip
 
 
-def _mask_read_off(
-    evidence: Evidence, tape: Tape, edge: Edge, kept: np.ndarray, scale: float
-) -> tuple | None:
+def _mask_read_off(evidence: Evidence, tape: Tape, edge: Edge, kept: np.ndarray, scale: float) -> tuple | None:
     """The mask with which the largest of the wrong gradients comes out, and what it makes of the others."""
     shape = edge.parent.value.shape
     sent: list[list] = []
@@ -304,7 +300,9 @@ def _mask_read_off(
         reached = [n for n, s in enumerate(sent) if np.any(np.abs(s[k] - none[k]) > 1e-12)]
         if not reached:
             continue
-        found = coefficients([sent[n][k] - none[k] for n in reached], evidence.yours[k] - none[k], evidence.right[k] - none[k])
+        found = coefficients(
+            [sent[n][k] - none[k] for n in reached], evidence.yours[k] - none[k], evidence.right[k] - none[k]
+        )
         if found is None:
             continue
         mask = kept.ravel().copy()

@@ -101,8 +101,7 @@ def of_reading(group: Group) -> Iterator[Spoil]:
         if moved is None:
             continue
         values = {
-            id(e): whole.value[place].reshape(s.value.shape)
-            for e, s, place in zip(group, sources, moved, strict=True)
+            id(e): whole.value[place].reshape(s.value.shape) for e, s, place in zip(group, sources, moved, strict=True)
         }
         rule: Rule = _with_operand(values)
         finding = f"in the gradient of {named(group[0].parent)} the entries of {named(whole)} are read {words}"
@@ -149,10 +148,8 @@ def _moved(move: Move, places: Sequence[Slices], shape: tuple[int, ...]) -> list
         moved = move(places, shape)
     except ValueError:
         return None
-    inside = all(0 <= s.start and s.stop <= n for place in moved for s, n in zip(place, shape, strict=True))
-    same_sizes = all(
-        sorted(map(_count, a)) == sorted(map(_count, b)) for a, b in zip(moved, places, strict=True)
-    )
+    inside = all(s.start >= 0 and s.stop <= n for place in moved for s, n in zip(place, shape, strict=True))
+    same_sizes = all(sorted(map(_count, a)) == sorted(map(_count, b)) for a, b in zip(moved, places, strict=True))
     return moved if inside and same_sizes and list(moved) != list(places) else None
 
 

@@ -425,7 +425,11 @@ def of_mask(group: Group, words: str) -> Iterator[Spoil]:
         rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
     )  # fmt: skip
     for user in group[0].child.users if len(group) == 1 else ():
-        if user.kind == "factor" and np.ndim(user.parts["factor"]) == 0 and user.child.value.shape == target_shape(group):
+        if (
+            user.kind == "factor"
+            and np.ndim(user.parts["factor"]) == 0
+            and user.child.value.shape == target_shape(group)
+        ):
             jumps: dict[int, tuple[int, Jump | None]] = {user.child.number: (group[0].parent.number, None)}
             finding = f"neither mask nor scale is applied on the way back to {target}"
             yield Spoil("mask-not-applied", 1.1, finding, "y = x m / (1 - p) gives dx = dy m / (1 - p).", jumps=jumps)
@@ -446,10 +450,10 @@ def of_sum(group: Group, words: str) -> Iterator[Spoil]:
     edge = group[0]
     target, large, small = named(edge.parent), edge.child.value.shape, edge.parent.value.shape
     kept = len(large) == len(small)
-    unsummed = "broadcast-not-summed" if kept else "sum-missing"
     for spelt, pick, cost in (("first", 0, 1.2), ("last", -1, 1.1)):
+        cause = "broadcast-not-summed" if kept and pick == 0 else "sum-missing"  # the last is left by a loop
         yield Spoil(
-            unsummed, cost, f"only the {spelt} of the terms that {target} was broadcast to is in its gradient{words}",
+            cause, cost, f"only the {spelt} of the terms that {target} was broadcast to is in its gradient{words}",
             "What the forward pass repeats, the backward adds up: is the sum complete?",
             rule_for(group, lambda e, dy, p=pick: _one_term(dy * e.parts["factor"], e.parent.value.shape, p)),
         )  # fmt: skip
@@ -601,8 +605,8 @@ def other_values(group: Group, known: Sequence[Sequence_]) -> Iterator[Spoil]:
         return
     if edge.kind == "factor" and edge.child.op == "divide":
         return
-    right = [operand(e) for e in group]
-    if right[-1] is None or not right[-1].ndim or is_binary(right[-1]):
+    right = [value for e in group if (value := operand(e)) is not None]
+    if len(right) < len(group) or not right[-1].ndim or is_binary(right[-1]):
         return
     own = operand_entries(group)
     tried = 0
@@ -671,7 +675,9 @@ def _in_other_order(group: Group, own: list[Entry], right: Sequence[np.ndarray])
     ):
         values = {id(e): right[n] for e, n in zip(group, order, strict=True)}
         finding = f"in the gradient of {named(group[-1].parent)} {name} is read {words}"
-        yield Spoil(cause, 1.5, finding, "Which step does the index stand for?", dict.fromkeys(values, _with_operand(values)))
+        yield Spoil(
+            cause, 1.5, finding, "Which step does the index stand for?", dict.fromkeys(values, _with_operand(values))
+        )
 
 
 def _aligned(count: int, values: list[np.ndarray], shift: int) -> list[np.ndarray] | None:
@@ -760,9 +766,14 @@ STATES = {"h": "h'", "c": "c'", "h0": "h'", "c0": "c'"}
 
 
 def before_and_after(right: Entry, wrong: Entry) -> bool:
-    """The state before a step and that after it."""
+    """The state before a step and that after it: what is handed in, and in the same shape handed on."""
     a, b = named(right), named(wrong)
-    return STATES.get(a) == b or STATES.get(b) == a
+    if STATES.get(a) == b or STATES.get(b) == a:
+        return True
+    handed_on = not wrong.users or all(user.kind in ("joined", "stacked", "written", "reshape") for user in wrong.users)
+    others = [e for e in wrong.tape.leaves if e is not None and e is not right and len(e.value.shape) == 2]
+    fits = any(len(e.value) == len(right.value) for e in others)  # x, of as many items
+    return right.op == "input" and wrong.op != "input" and handed_on and right.value.ndim == 2 and fits
 
 
 # --------------------------------------------------------------------------------------- other operations
@@ -972,7 +983,9 @@ def of_spread(group: Group, words: str) -> Iterator[Spoil]:
         for words_of, pick in (("first", 0), ("last", -1)):
             rule: Rule = lambda e, dy, p=pick: _one_of_summands(e, dy, p)  # noqa: E731
             finding = f"only the {words_of} of {n} summands of {named(edge.child)} receives its gradient{words}"
-            yield Spoil("sum-missing", 1.3, finding, "Each summand receives the gradient of the sum.", rule_for(group, rule))
+            yield Spoil(
+                "sum-missing", 1.3, finding, "Each summand receives the gradient of the sum.", rule_for(group, rule)
+            )
     spelt = "n" if scale.ndim == 0 and scale == 1 / n else "1/n"
     for factor in (n, 1 / n):
         yield Spoil(
@@ -1088,13 +1101,14 @@ def of_edge_of_picture(group: Group, words: str) -> Iterator[Spoil]:
             if fits:
                 rule: Rule = lambda e, dy, i=moved: dy[i]  # noqa: E731
                 yield Spoil(
-                    "off-by-one", 1.0, f"the padding is cut {_places(abs(step))} too {'late' if step > 0 else 'early'}{words}",
+                    "off-by-one", 1.0, f"the padding is cut {_places(step)}{words}",
                     "The gradient of x starts at the padding: dx = dpadded[p:p + H].", rule_for(group, rule),
                 )  # fmt: skip
 
 
-def _places(count: int) -> str:
-    return "one place" if count == 1 else f"{count} places"
+def _places(step: int) -> str:
+    count = "one place" if abs(step) == 1 else f"{abs(step)} places"
+    return f"{count} too {'late' if step > 0 else 'early'}"
 
 
 MAKERS: dict[str, tuple[Callable[[Group, str], Iterator[Spoil]], ...]] = {

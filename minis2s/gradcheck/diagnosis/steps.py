@@ -36,10 +36,7 @@ def chains_of(tape: Tape) -> list[Chain]:
     classes = entry_classes(tape)
     found: list[Chain] = []
     for group in edge_groups(tape):
-        if group[0].kind == "carry":
-            chain = _by_name(tape, group, classes)
-        else:
-            chain = _by_operand(group, classes)
+        chain = _by_name(tape, group, classes) if group[0].kind == "carry" else _by_operand(group, classes)
         if chain is not None and len(chain[1]) > 2 and not any(chain[1][0] is c[1][0] for c in found):
             found.append(chain)
     lengths = {len(states) for _, states in found}

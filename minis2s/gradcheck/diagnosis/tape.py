@@ -38,10 +38,10 @@ class Untraceable(Exception):  # noqa: N818
 class Entry:
     """One value of the forward pass, and the edges to what it was made of."""
 
-    __slots__ = ("edges", "label", "number", "op", "place", "users", "value")
+    __slots__ = ("edges", "label", "number", "op", "place", "tape", "users", "value")
 
     def __init__(self, tape: Tape, op: str, value: np.ndarray, edges: Sequence[Edge]) -> None:
-        self.op, self.value, self.edges = op, value, edges
+        self.tape, self.op, self.value, self.edges = tape, op, value, edges
         self.number = len(tape.entries)
         self.place = tape.place()
         self.label = ""

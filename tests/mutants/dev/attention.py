@@ -355,3 +355,88 @@ def mean_of_the_padding(memory, mask):
         return keep[:, :, None] * (dmean / count), None
 
     return (memory * real[:, :, None]).sum(axis=0) / count, backward
+
+
+# ------------------------------------------------------------------------------------------------- heads and steps
+
+
+def heads_inputs(rng):
+    return (rng.standard_normal((2, 3, 6)), *(0.6 * rng.standard_normal((6, 6)) for _ in range(4)))
+
+
+@mutant("heads_reshaped_on_the_way_back", cause="permuted-heads", also=("permuted-axes",), inputs=heads_inputs,
+        wrong=("dx", "dWq", "dWk", "dWv"))  # fmt: skip
+def heads_reshaped_on_the_way_back(x, Wq, Wk, Wv, Wo):
+    """Two heads of three features."""
+    N, T, D = x.shape
+
+    def split(a):
+        return a.reshape(N, T, 2, D // 2).transpose(0, 2, 1, 3)
+
+    def join(a):
+        return a.transpose(0, 2, 1, 3).reshape(N, T, D)
+
+    q, k, v = split(x @ Wq), split(x @ Wk), split(x @ Wv)
+    p = stable_softmax(q @ k.swapaxes(2, 3) / np.sqrt(D // 2))
+    joined = join(p @ v)
+
+    def backward(dy):
+        dheads = (dy @ Wo.T).reshape(N, 2, T, D // 2)  # right: dheads = split(dy @ Wo.T)
+        dv = p.swapaxes(2, 3) @ dheads
+        dp = dheads @ v.swapaxes(2, 3)
+        ds = p * (dp - (p * dp).sum(axis=3, keepdims=True)) / np.sqrt(D // 2)
+        dq, dk, dv = join(ds @ k), join(ds.swapaxes(2, 3) @ q), join(dv)
+        flat = x.reshape(-1, D).T
+        dWs = [flat @ d.reshape(-1, D) for d in (dq, dk, dv)]
+        return dq @ Wq.T + dk @ Wk.T + dv @ Wv.T, *dWs, joined.reshape(-1, D).T @ dy.reshape(-1, D)
+
+    return joined @ Wo, backward
+
+
+def decoder_step_inputs(rng):
+    return tuple(rng.standard_normal(s) for s in [(3, 4), (5, 3, 6), (5, 4), (5, 6), (5,)])
+
+
+@mutant("energy_vector_forgotten_in_the_loop", cause="missing-factor", inputs=decoder_step_inputs,
+        wrong=("ds", "dmemory", "dW", "dU"))  # fmt: skip
+def energy_vector_forgotten_in_the_loop(s, memory, W, U, v):
+    """One step of a decoder: energies word by word, softmax over the words, which are the first axis."""
+    q = s @ W.T
+    acts = [np.tanh(q + m @ U.T) for m in memory]
+    e = np.array([a @ v for a in acts])
+    w = np.exp(e - e.max(axis=0))
+    w = w / w.sum(axis=0)
+
+    def backward(dcontext):
+        dmemory = w[:, :, None] * dcontext
+        dw = (memory * dcontext).sum(axis=2)
+        de = w * (dw - (w * dw).sum(axis=0))
+        dq, dU, dv = np.zeros_like(q), np.zeros_like(U), np.zeros_like(v)
+        for j, a in enumerate(acts):
+            dv += a.T @ de[j]
+            da = de[j][:, None] * (1 - a * a)  # right: da = de[j][:, None] * v * (1 - a * a)
+            dq += da
+            dU += da.T @ memory[j]
+            dmemory[j] += da @ U
+        return dq @ W, dmemory, dq.T @ s, dU, dv
+
+    return (w[:, :, None] * memory).sum(axis=0), backward
+
+
+@mutant("energies_of_a_step_as_if_independent", cause="softmax-second-term-missing", inputs=decoder_step_inputs,
+        wrong=("ds", "dmemory", "dW", "dU", "dv"))  # fmt: skip
+def energies_of_a_step_as_if_independent(s, memory, W, U, v):
+    """The same, all words at once."""
+    t = np.tanh((s @ W.T)[None] + np.einsum("snm,am->sna", memory, U))
+    e = np.einsum("sna,a->sn", t, v)
+    w = np.exp(e) / np.exp(e).sum(0)
+
+    def backward(dcontext):
+        dw = np.einsum("nm,snm->sn", dcontext, memory)
+        de = w * (1 - w) * dw  # right: de = w * (dw - (w * dw).sum(0))
+        dt = de[:, :, None] * v * (1 - t**2)
+        dmemory = w[:, :, None] * dcontext + dt @ U
+        dU = np.einsum("sna,snm->am", dt, memory)
+        return dt.sum(0) @ W, dmemory, dt.sum(0).T @ s, dU, np.einsum("sn,sna->a", de, t)
+
+    return np.einsum("sn,snm->nm", w, memory), backward

@@ -294,3 +294,144 @@ def painting_looks_back_through_a_turned_kernel(x, w):
         return dx, dw
 
     return y, backward
+
+
+# ------------------------------------------------------------------------------------------------- indices
+
+
+def signals_inputs(rng):
+    return rng.standard_normal((2, 3, 9)), rng.standard_normal((4, 3, 3)), rng.standard_normal(4)
+
+
+@mutant("signal_conv_leaves_out_the_last_place", cause="off-by-one", inputs=signals_inputs, wrong=("dx", "dw", "db"))
+def signal_conv_leaves_out_the_last_place(x, w, b):
+    """Every second sample under the kernel."""
+    N, C, L = x.shape
+    F, _, K = w.shape
+    places = L - 2 * (K - 1)
+    y = np.zeros((N, F, places))
+    for t in range(places):
+        y[:, :, t] = np.einsum("nck,fck->nf", x[:, :, t : t + 2 * K - 1 : 2], w) + b
+
+    def backward(dy):
+        dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros_like(b)
+        for t in range(places - 1):  # right: for t in range(places):
+            dx[:, :, t : t + 2 * K - 1 : 2] += np.einsum("nf,fck->nck", dy[:, :, t], w)
+            dw += np.einsum("nf,nck->fck", dy[:, :, t], x[:, :, t : t + 2 * K - 1 : 2])
+            db += dy[:, :, t].sum(axis=0)
+        return dx, dw, db
+
+    return y, backward
+
+
+@mutant("columns_are_painted_over_each_other", cause="sum-missing", also=("repeated-ids-assigned",), inputs=conv_inputs,
+        wrong=("dx",))  # fmt: skip
+def columns_are_painted_over_each_other(x, w, b):
+    """im2col and back, stride 1."""
+    N, C, H, W = x.shape
+    F, _, k, _ = w.shape
+    Ho, Wo = H - k + 1, W - k + 1
+    columns = np.zeros((N, C, k, k, Ho, Wo))
+    for i in range(k):
+        for j in range(k):
+            columns[:, :, i, j] = x[:, :, i : i + Ho, j : j + Wo]
+    out = np.einsum("nckloh,fckl->nfoh", columns, w) + b[:, None, None]
+
+    def backward(dout):
+        dcolumns = np.einsum("nfoh,fckl->nckloh", dout, w)
+        dx = np.zeros_like(x)
+        for i in range(k):
+            for j in range(k):
+                # right: dx[:, :, i : i + Ho, j : j + Wo] += dcolumns[:, :, i, j]
+                dx[:, :, i : i + Ho, j : j + Wo] = dcolumns[:, :, i, j]
+        return dx, np.einsum("nfoh,nckloh->fckl", dout, columns), dout.sum(axis=(0, 2, 3))
+
+    return out, backward
+
+
+def depthwise_inputs(rng):
+    return rng.standard_normal((2, 3, 5, 6)), rng.standard_normal((3, 3, 3))
+
+
+@mutant("depthwise_kernel_read_from_its_end", cause="kernel-not-flipped", inputs=depthwise_inputs, wrong=("dx",))
+def depthwise_kernel_read_from_its_end(x, w):
+    N, C, H, W = x.shape
+    y = np.zeros((N, C, H - 2, W - 2))
+    for c in range(C):
+        for i in range(3):
+            for j in range(3):
+                y[:, c] += w[c, i, j] * x[:, c, i : i + H - 2, j : j + W - 2]
+
+    def backward(dy):
+        dx, dw = np.zeros_like(x), np.zeros_like(w)
+        for c in range(C):
+            for i in range(3):
+                for j in range(3):
+                    window = (slice(None), c, slice(i, i + H - 2), slice(j, j + W - 2))
+                    dw[c, i, j] = (dy[:, c] * x[window]).sum()
+                    dx[window] += w[c, 2 - i, 2 - j] * dy[:, c]  # right: dx[window] += w[c, i, j] * dy[:, c]
+        return dx, dw
+
+    return y, backward
+
+
+def enlarging_inputs(rng):
+    return rng.standard_normal((2, 3, 3, 4)), rng.standard_normal((3, 2, 3, 3))
+
+
+@mutant("enlarging_conv_forgets_its_stride", cause="off-by-one", inputs=enlarging_inputs, wrong=("dx", "dw"))
+def enlarging_conv_forgets_its_stride(x, w):
+    """Transposed convolution, step two."""
+    N, C, H, W = x.shape
+    y = np.zeros((N, w.shape[1], 2 * H + 1, 2 * W + 1))
+    for i in range(H):
+        for j in range(W):
+            y[:, :, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3] += np.einsum("nc,cfkl->nfkl", x[:, :, i, j], w)
+
+    def backward(dy):
+        dx, dw = np.zeros_like(x), np.zeros_like(w)
+        for i in range(H):
+            for j in range(W):
+                # right: window = dy[:, :, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3]
+                window = dy[:, :, i : i + 3, j : j + 3]
+                dx[:, :, i, j] = np.einsum("nfkl,cfkl->nc", window, w)
+                dw += np.einsum("nfkl,nc->cfkl", window, x[:, :, i, j])
+        return dx, dw
+
+    return y, backward
+
+
+def eight_channels(rng):
+    return (rng.standard_normal((2, 8, 2, 3)),)
+
+
+@mutant("pixels_shuffled_in_another_order", cause="permuted-axes", inputs=eight_channels, wrong=("dx",))
+def pixels_shuffled_in_another_order(x):
+    """Four channels become a square of 2 x 2 pixels."""
+    N, C, H, W = x.shape
+    y = x.reshape(N, C // 4, 2, 2, H, W).transpose(0, 1, 4, 2, 5, 3).reshape(N, C // 4, 2 * H, 2 * W)
+
+    def backward(dy):
+        blocks = dy.reshape(N, C // 4, 2, H, 2, W)  # right: blocks = dy.reshape(N, C // 4, H, 2, W, 2)
+        dx = blocks.transpose(0, 1, 2, 4, 3, 5)  # right: dx = blocks.transpose(0, 1, 3, 5, 2, 4)
+        return dx.reshape(x.shape)
+
+    return y, backward
+
+
+def highest_inputs(rng):
+    return (rng.permutation(60).reshape(5, 3, 4) / 7.0,)
+
+
+@mutant("highest_of_a_sentence_is_everybody", cause="pool-gradient-to-all", inputs=highest_inputs, wrong=("dx",))
+def highest_of_a_sentence_is_everybody(x):
+    """The largest over time, picked by its place."""
+    first = x.argmax(axis=0)
+    y = np.take_along_axis(x, first[None], axis=0)[0]
+
+    def backward(dy):
+        dx = np.zeros_like(x)
+        dx += dy  # right: np.put_along_axis(dx, first[None], dy[None], axis=0)
+        return dx
+
+    return y, backward

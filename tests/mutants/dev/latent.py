@@ -95,3 +95,24 @@ def kl_not_averaged_over_the_batch(mean, logvar):
         return dloss * mean / N, dloss * 0.5 * (np.exp(logvar) - 1) / N
 
     return loss, backward
+
+
+@mutant("vae_noise_alone_leads_to_the_logvar", cause="logvar-as-sigma", inputs=vae_pieces, wrong=("dx", "dW_logvar"))
+def vae_noise_alone_leads_to_the_logvar(x, W_mu, W_logvar, W_dec, b_dec):
+    mu, logvar = x @ W_mu, x @ W_logvar
+    half = logvar / 2
+    z = mu + np.exp(half) * NOISE[: len(mu), : mu.shape[1]]
+    out = z @ W_dec + b_dec
+    loss = ((out - x) ** 2).sum() / 2 + (mu**2 + np.exp(logvar) - logvar - 1).sum() / 2
+
+    def backward(dloss):
+        dout = dloss * (out - x)
+        dz = dout @ W_dec.T
+        dmu = dz + dloss * mu
+        noise = NOISE[: len(mu), : mu.shape[1]]
+        # right: dlogvar = dz * noise * np.exp(half) / 2 + dloss * (np.exp(logvar) - 1) / 2
+        dlogvar = dz * noise + dloss * (np.exp(logvar) - 1) / 2
+        dx = dmu @ W_mu.T + dlogvar @ W_logvar.T - dout
+        return dx, x.T @ dmu, x.T @ dlogvar, z.T @ dout, dout.sum(axis=0)
+
+    return loss, backward

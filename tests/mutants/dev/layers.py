@@ -502,3 +502,126 @@ def group_norm_scale_of_the_last_image(x, weight, bias):
         return dx.reshape(x.shape), dweight, dbias
 
     return xhat * weight.reshape(1, C, 1, 1) + bias.reshape(1, C, 1, 1), backward
+
+
+# ------------------------------------------------------------------------------------------------- formulas
+
+
+@mutant(
+    "layer_norm_row_by_row_forgets_the_deviation",
+    cause="missing-factor",
+    inputs=norm_inputs,
+    wrong=("dx",),
+)
+def layer_norm_row_by_row_forgets_the_deviation(x, gamma, beta):
+    y, kept, sigmas = np.zeros_like(x), [], []
+    for i, row in enumerate(x):
+        mu = row.sum() / len(row)
+        sigma = np.sqrt(((row - mu) ** 2).sum() / len(row) + 1e-5)
+        n = (row - mu) / sigma
+        kept.append(n)
+        sigmas.append(sigma)
+        y[i] = gamma * n + beta
+
+    def backward(dy):
+        dx, dgamma = np.zeros_like(x), np.zeros_like(gamma)
+        for i, n in enumerate(kept):
+            dgamma += dy[i] * n
+            dn = dy[i] * gamma
+            # right: dx[i] = (dn - dn.mean() - n * (dn * n).mean()) / sigmas[i]
+            dx[i] = dn - dn.mean() - n * (dn * n).mean()
+        return dx, dgamma, dy.sum(axis=0)
+
+    return y, backward
+
+
+def square_features(rng):
+    return rng.standard_normal((4, 4)) + 0.5, rng.standard_normal(4)
+
+
+@mutant("rms_norm_averages_over_the_batch", cause="wrong-sum-axis", inputs=square_features, wrong=("dx",))
+def rms_norm_averages_over_the_batch(x, gain):
+    """No mean is taken off: x / sqrt(mean(x^2))."""
+    r = np.sqrt(np.mean(x * x, axis=1, keepdims=True) + 1e-6)
+    n = x / r
+
+    def backward(dy):
+        dn = dy * gain
+        # right: dx = (dn - n * np.mean(dn * n, axis=1, keepdims=True)) / r
+        dx = (dn - n * np.mean(dn * n, axis=0, keepdims=True)) / r
+        return dx, (dy * n).sum(axis=0)
+
+    return n * gain, backward
+
+
+def two_vectors(rng):
+    return rng.standard_normal((5, 4)), rng.standard_normal((5, 4))
+
+
+@mutant("cosine_length_is_a_constant", cause="norm-variance-term-missing", also=("branch-missing",), inputs=two_vectors,
+        wrong=("da",))  # fmt: skip
+def cosine_length_is_a_constant(a, b):
+    """The cosine of the angle between rows."""
+    u, v = a / np.linalg.norm(a, axis=1, keepdims=True), b / np.linalg.norm(b, axis=1, keepdims=True)
+    y = (u * v).sum(axis=1)
+
+    def backward(dy):
+        d = dy[:, None]
+        # right: da = d * (v - y[:, None] * u) / np.linalg.norm(a, axis=1, keepdims=True)
+        da = d * v / np.linalg.norm(a, axis=1, keepdims=True)
+        db = d * (u - y[:, None] * v) / np.linalg.norm(b, axis=1, keepdims=True)
+        return da, db
+
+    return y, backward
+
+
+def hidden_layer(rng):
+    return rng.standard_normal((4, 5)), rng.standard_normal((6, 5)), rng.standard_normal((3, 6))
+
+
+@mutant("hidden_dropout_draws_again", cause="dropout-new-mask", inputs=hidden_layer, wrong=("dx", "dW"))
+def hidden_dropout_draws_again(x, W, V):
+    rng = np.random.default_rng(5)
+    h = np.tanh(x @ W.T)
+    keep = rng.random(h.shape) < 0.6
+    dropped = h * keep / 0.6
+    again = rng.random(h.shape) < 0.6
+
+    def backward(dy):
+        dh = dy @ V * again / 0.6  # right: dh = dy @ V * keep / 0.6
+        dz = dh * (1 - h**2)
+        return dz @ W, dz.T @ x, dy.T @ dropped
+
+    return dropped @ V.T, backward
+
+
+def bags(rng):
+    mask = np.array([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]], bool)
+    return np.array([[1, 4, 1, 0], [3, 0, 0, 0], [2, 5, 0, 0]]), rng.standard_normal((6, 3)), mask
+
+
+@mutant("bag_of_words_is_divided_by_its_longest", cause="wrong-count", inputs=bags, wrong=("dE",))
+def bag_of_words_is_divided_by_its_longest(ids, E, mask):
+    count = mask.sum(axis=1)[:, None]
+    y = (E[ids] * mask[:, :, None]).sum(axis=1) / count
+
+    def backward(dy):
+        dE = np.zeros_like(E)
+        for n, t in np.argwhere(mask):
+            dE[ids[n, t]] += dy[n] / mask.shape[1]  # right: dE[ids[n, t]] += dy[n] / count[n]
+        return None, dE, None
+
+    return y, backward
+
+
+@mutant("square_of_the_layer_forgets_the_two", cause="constant-factor", inputs=hidden_layer, wrong=("dx", "dW"))
+def square_of_the_layer_forgets_the_two(x, W, V):
+    z = x @ W.T
+    s = z * z + z
+
+    def backward(dy):
+        ds = dy @ V
+        dz = ds * (z + 1)  # right: dz = ds * (2 * z + 1)
+        return dz @ W, dz.T @ x, dy.T @ s
+
+    return s @ V.T, backward

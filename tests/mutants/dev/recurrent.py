@@ -515,3 +515,120 @@ def lstm_step_candidate_without_its_tanh(x, h, c, weight_ih, weight_hh, bias_ih,
         return dz @ weight_ih, dz @ weight_hh, f * dc_next, dz.T @ x, dz.T @ h, db, db.copy()
 
     return (h_next, c_next), backward
+
+
+# ------------------------------------------------------------------------------------------------- time and order
+
+
+def batch_first_inputs(rng):
+    N, T, D, H = 2, 4, 3, 5
+    return tuple(rng.standard_normal(s) for s in [(N, T, D), (N, H), (D, 3 * H), (H, 3 * H), (3 * H,)])
+
+
+@mutant(
+    "gated_cell_reads_the_gradient_of_the_step_before",
+    cause="off-by-one",
+    inputs=batch_first_inputs,
+    wrong=("dx", "dh0", "dWx", "dWh", "db"),
+)
+def gated_cell_reads_the_gradient_of_the_step_before(x, h0, Wx, Wh, b):
+    """A cell with two gates; the batch comes first."""
+    N, T, D = x.shape
+    H = h0.shape[1]
+    hs, c, cache = np.zeros((N, T, H)), np.zeros_like(h0), []
+    prev = h0
+    for t in range(T):
+        a = x[:, t] @ Wx + prev @ Wh + b
+        f, o, g = sigmoid(a[:, :H]), sigmoid(a[:, H : 2 * H]), np.tanh(a[:, 2 * H :])
+        cn = f * c + (1 - f) * g
+        cache.append((prev, c, f, o, g, cn))
+        prev, c = o * np.tanh(cn), cn
+        hs[:, t] = prev
+
+    def backward(dhs):
+        dx, dWx, dWh, db = np.zeros_like(x), np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
+        dh, dc = np.zeros_like(h0), np.zeros_like(h0)
+        for t in range(T - 1, -1, -1):
+            prev, c, f, o, g, cn = cache[t]
+            dh = dh + dhs[:, max(t - 1, 0)]  # right: dh = dh + dhs[:, t]
+            dc = dc + dh * o * (1 - np.tanh(cn) ** 2)
+            df, do, dg = dc * (c - g) * f * (1 - f), dh * np.tanh(cn) * o * (1 - o), dc * (1 - f) * (1 - g**2)
+            da = np.concatenate((df, do, dg), axis=1)
+            dx[:, t] = da @ Wx.T
+            dWx += x[:, t].T @ da
+            dWh += prev.T @ da
+            db += da.sum(axis=0)
+            dh, dc = da @ Wh.T, dc * f
+        return dx, dh, dWx, dWh, db
+
+    return hs, backward
+
+
+@mutant(
+    "both_ways_gradient_of_the_way_back_not_turned",
+    cause="permuted-axes",
+    inputs=both_ways_inputs,
+    wrong=("dx",),
+)
+def both_ways_gradient_of_the_way_back_not_turned(x, W_right, U_right, W_left, U_left):
+    def run(xs, W, U):
+        hs = [np.zeros((len(xs[0]), len(U)))]
+        for v in xs:
+            hs.append(np.tanh(v @ W + hs[-1] @ U))
+        return hs
+
+    right, left = run(x, W_right, U_right), run(x[::-1], W_left, U_left)
+    y = np.concatenate([np.array(right[1:]), np.array(left[1:])[::-1]], axis=2)
+
+    def run_back(dys, xs, hs, W, U):
+        dxs, dW, dU, dh = np.zeros_like(xs), np.zeros_like(W), np.zeros_like(U), 0
+        for t in range(len(xs) - 1, -1, -1):
+            dz = (dys[t] + dh) * (1 - hs[t + 1] ** 2)
+            dxs[t], dh = dz @ W.T, dz @ U.T
+            dW += xs[t].T @ dz
+            dU += hs[t].T @ dz
+        return dxs, dW, dU
+
+    def backward(dy):
+        H = len(U_right)
+        to_right, dW_right, dU_right = run_back(dy[:, :, :H], x, right, W_right, U_right)
+        to_left, dW_left, dU_left = run_back(dy[::-1, :, H:], x[::-1], left, W_left, U_left)
+        dx = to_right + to_left  # right: dx = to_right + to_left[::-1]
+        return dx, dW_right, dU_right, dW_left, dU_left
+
+    return y, backward
+
+
+def candidate_inputs(rng):
+    N, D, H = 3, 4, 5
+    return tuple(rng.standard_normal(s) for s in [(N, D), (N, H), (3 * H, D), (3 * H, H), (3 * H,)])
+
+
+@mutant(
+    "minimal_gru_candidate_sees_the_whole_state",
+    cause="missing-factor",
+    also=("wrong-gate",),
+    inputs=candidate_inputs,
+    wrong=("dU",),
+)
+def minimal_gru_candidate_sees_the_whole_state(x, h, W, U, b):
+    """The reset gate comes before the product, as in the first paper."""
+    H = h.shape[1]
+    (Wz, Wr, Wn), (Uz, Ur, Un), (bz, br, bn) = W.reshape(3, H, -1), U.reshape(3, H, H), b.reshape(3, H)
+    z, r = sigmoid(x @ Wz.T + h @ Uz.T + bz), sigmoid(x @ Wr.T + h @ Ur.T + br)
+    kept = r * h
+    n = np.tanh(x @ Wn.T + kept @ Un.T + bn)
+
+    def backward(dy):
+        dn = dy * z * (1 - n * n)
+        dz = dy * (n - h) * z * (1 - z)
+        dkept = dn @ Un
+        dr = dkept * h * r * (1 - r)
+        dx = dz @ Wz + dr @ Wr + dn @ Wn
+        dh = dy * (1 - z) + dz @ Uz + dr @ Ur + dkept * r
+        dW = np.vstack([dz.T @ x, dr.T @ x, dn.T @ x])
+        # right: dU = np.vstack([dz.T @ h, dr.T @ h, dn.T @ kept])
+        dU = np.vstack([dz.T @ h, dr.T @ h, dn.T @ h])
+        return dx, dh, dW, dU, np.hstack([dz, dr, dn]).sum(axis=0)
+
+    return (1 - z) * h + z * n, backward
