@@ -1,0 +1,100 @@
+"""Each hypothesis is needed: one planted bug loses its name when that hypothesis is taken away."""
+
+import importlib
+from contextlib import contextmanager
+
+import pytest
+from mutants import developed_on, named_causes
+
+MODULES = {
+    name: importlib.import_module(f"minis2s.gradcheck.diagnosis.{name}")
+    for name in ("blocks", "contributions", "experiments", "fits", "numbers", "places", "spoils", "steps", "structure")
+}
+
+NEEDED_BY = {
+    "blocks.of_blocks": "rms_norm_averages_over_the_batch",
+    "contributions.one_of_several": "pool_windows_overlap_and_overwrite",
+    "contributions.slope_alone": "leaky_relu_sets_its_slope",
+    "contributions.upstream_shifted": "unpool_reads_the_next_place",
+    "experiments.an_output_ignored": "attend_weights_are_only_looked_at",
+    "experiments.flipped_kernel": "signal_kernel_slides_unturned",
+    "experiments.log_softmax_without_sum": "log_softmax_without_its_sum",
+    "experiments.one_part_of_the_output": "group_norm_scale_of_the_last_image",
+    "experiments.other_spread": "kl_sigma_for_logvar",
+    "experiments.passed_on": "elu_straight_through",
+    "experiments.shifted_ids": "language_model_target_not_shifted",
+    "experiments.upstream_ignored": "policy_gradient_upstream_ignored",
+    "experiments.upstream_moved": "gated_cell_reads_the_gradient_of_the_step_before",
+    "fits.another_mask": "hidden_dropout_draws_again",
+    "numbers.block": "differences_last_entry_left",
+    "numbers.factor": "mse_divided_by_the_batch",
+    "numbers.permuted_axes": "flatten_meets_another_order",
+    "numbers.permuted_blocks": "two_heads_joined_the_wrong_way_round",
+    "numbers.single_precision": "linear_weight_in_single_precision",
+    "numbers.swapped": "product_node_not_crossed",
+    "numbers.transposed": "rnn_step_square_matrix_not_turned",
+    "numbers.zero": "gated_module_forgets_a_bias",
+    "places.of_assigning": "columns_are_painted_over_each_other",
+    "places.of_painted": "enlarging_conv_forgets_its_stride",
+    "places.of_painting": "dilated_conv_reads_neighbours",
+    "spoils.of_all_like": "rnn_mask_the_other_way_round",
+    "spoils.of_all_masks": "rnn_mask_the_other_way_round",
+    "spoils.of_counts": "bag_of_words_is_divided_by_its_longest",
+    "spoils.of_edges": "bidirectional_forward_only",
+    "spoils.of_factor": "silu_forgets_the_input",
+    "spoils.of_gather": "embedding_fancy_plus",
+    "spoils.of_inner_functions": "vae_noise_alone_leads_to_the_logvar",
+    "spoils.of_largest": "max_pool_shares_with_all",
+    "spoils.of_log_sum_exp": "cross_entropy_softmax_of_softmax",
+    "spoils.of_picked_maximum": "highest_of_a_sentence_is_everybody",
+    "spoils.of_product": "energy_vector_forgotten_in_the_loop",
+    "spoils.of_shape": "pixels_shuffled_in_another_order",
+    "spoils.of_slope": "lstm_step_candidate_without_its_tanh",
+    "spoils.of_sum": "channel_scale_summed_too_far",
+    "spoils.other_values": "lstm_carries_through_the_input_gate",
+    "steps.of_loop": "rnn_loop_stops_before_the_first_step",
+}
+"""Hypotheses, and for each a bug that only it explains."""
+
+
+def nothing(*_args, **_options):
+    return iter(())
+
+
+@contextmanager
+def without(name):
+    """The diagnosis with one hypothesis less, wherever it stands."""
+    module, function = name.split(".")
+    gone = getattr(MODULES[module], function)
+    undo = []
+    for space in map(vars, MODULES.values()):
+        for owner, key, value in list(places_in(space)):
+            if value is gone or (isinstance(value, tuple) and any(part is gone for part in value)):
+                undo.append((owner, key, value))
+                owner[key] = nothing if value is gone else tuple(nothing if part is gone else part for part in value)
+    try:
+        yield
+    finally:
+        for owner, key, value in undo:
+            owner[key] = value
+
+
+def places_in(space):
+    """Names of a module and entries of its tables."""
+    for key, value in space.items():
+        yield space, key, value
+        if isinstance(value, dict) and not key.startswith("__"):
+            yield from ((value, inner, part) for inner, part in value.items())
+
+
+def is_named(mutant):
+    """Is the true cause the first one told?"""
+    return named_causes(mutant.check())[0] in mutant.causes
+
+
+@pytest.mark.parametrize(("hypothesis", "name"), NEEDED_BY.items())
+def test_without_the_hypothesis_the_cause_is_not_named(hypothesis, name):
+    mutant = next(m for m in developed_on() if m.name == name)
+    assert is_named(mutant)
+    with without(hypothesis):
+        assert not is_named(mutant)
