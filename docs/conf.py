@@ -13,7 +13,7 @@ copyright = f"{author}, MIT licence"
 
 extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinxcontrib.katex"]
 exclude_patterns = ["node_modules", "_static"]
-suppress_warnings = ["myst.header", "mystnb.unknown_mime_type", "toc.empty_glob"]
+suppress_warnings = ["myst.header", "mystnb.unknown_mime_type"]
 
 html_theme = "furo"
 html_title = "minis2s"

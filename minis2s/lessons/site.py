@@ -19,6 +19,15 @@ from minis2s.lessons.files import languages, list_lessons
 from minis2s.lessons.notebook import PAGE, build
 
 REFERENCE = ("functional", "nn", "models", "optim", "decoding", "gradcheck", "data", "metrics", "lessons")
+TRANSLATIONS = """\
+```{toctree}
+:caption: In other languages
+:maxdepth: 1
+:glob:
+
+lessons/*/*
+```
+"""
 LINK = re.compile(r"\]\((?!https?:|#)[^)]*\)")
 
 
@@ -61,6 +70,10 @@ def gather(root: Path, source: Path) -> None:
         if page.name != "index.md":
             page.rename(pages / page.name)
     _lessons(source / "lessons")
+    translated = any((source / "lessons").glob("*/*.ipynb"))
+    index = source / "index.md"
+    text = index.read_text(encoding="utf-8").replace("% translations\n", TRANSLATIONS if translated else "")
+    index.write_text(text, encoding="utf-8")
     _datasets(source / "datasets")
     _reference(source / "reference")
     (source / "results.md").write_text(results(root / "README.md"), encoding="utf-8")
