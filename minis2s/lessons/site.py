@@ -70,10 +70,7 @@ def gather(root: Path, source: Path) -> None:
         if page.name != "index.md":
             page.rename(pages / page.name)
     _lessons(source / "lessons")
-    translated = any((source / "lessons").glob("*/*.ipynb"))
-    index = source / "index.md"
-    text = index.read_text(encoding="utf-8").replace("% translations\n", TRANSLATIONS if translated else "")
-    index.write_text(text, encoding="utf-8")
+    _list_translations(source)
     _datasets(source / "datasets")
     _reference(source / "reference")
     (source / "results.md").write_text(results(root / "README.md"), encoding="utf-8")
@@ -99,6 +96,14 @@ def _lessons(folder: Path) -> None:
             if len(spoken) > 1:
                 notebook["cells"][0]["source"][1:1] = ["\n", _language_switch(lesson.name, language, spoken), "\n"]
             page.write_text(json.dumps(notebook, ensure_ascii=False), encoding="utf-8")
+
+
+def _list_translations(source: Path) -> None:
+    """Give the first page a list of them, if there are any: Sphinx takes an empty list for a mistake."""
+    index = source / "index.md"
+    found = any((source / "lessons").glob("*/*.ipynb"))
+    text = index.read_text(encoding="utf-8").replace("% translations\n", TRANSLATIONS if found else "")
+    index.write_text(text, encoding="utf-8")
 
 
 def _language_switch(name: str, language: str, spoken: list[str]) -> str:
