@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -355,28 +354,6 @@ def at_the_output(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidat
             )  # fmt: skip
 
 
-def norm_over_other_axes(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
-    """A norm's two means, taken over other axes on the way back than in the forward pass."""
-    tape = elsewhere.tape
-    if tape is None or "norm_form" not in tape.form or 0 not in evidence.wrong or len(evidence.inputs) != 3:
-        return
-    found = {e.label: e.value for e in tape.entries if e.label in ("n", "s", "w")}
-    x, dy = evidence.inputs[0], evidence.upstream[0]
-    if found["n"].shape != x.shape:
-        return
-    channel = 1 if "group" in tape.form or found["s"].shape[0] == 1 else x.ndim - 1
-    n, s = found["n"], found["s"]
-    dn = dy * found["w"].reshape([-1 if a == channel else 1 for a in range(x.ndim)])
-    for count in range(1, x.ndim + 1):
-        for axes in combinations(range(x.ndim), count):
-            means = [part.mean(axis=axes, keepdims=True) for part in (dn, dn * n)]
-            yield from judged(
-                evidence, {0: (dn - means[0] - n * means[1]) / s}, "wrong-sum-axis", 0.9, "",
-                f"the means on the way back are taken over the axes {axes}",
-                "Take them over the axes of the forward pass.",
-            )  # fmt: skip
-
-
 def has_flags(evidence: Evidence) -> bool:
     """Is there a mask among the inputs?"""
     return any(isinstance(x, np.ndarray) and x.dtype == bool for x in evidence.inputs)
@@ -405,22 +382,6 @@ def log_softmax_without_sum(evidence: Evidence, elsewhere: Elsewhere) -> Iterato
     )  # fmt: skip
 
 
-def one_pixel_of_many(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
-    """Of the places that an enlarged picture repeats a pixel at, only one sends gradient back."""
-    x, dy = evidence.inputs[0], evidence.upstream[0]
-    if not (is_array(x) and is_array(dy) and x.ndim == dy.ndim == 4) or any(dy.shape[a] % x.shape[a] for a in (2, 3)):
-        return
-    down, across = (dy.shape[a] // x.shape[a] for a in (2, 3))
-    for i, j in {(0, 0), (down - 1, across - 1)} if down * across > 1 else ():
-        kept = np.zeros_like(dy)
-        kept[:, :, i::down, j::across] = dy[:, :, i::down, j::across]
-        yield from judged(
-            evidence, elsewhere.with_upstream([kept, *evidence.upstream[1:]]), "sum-missing", 1.0, "",
-            f"of the {down * across} places that a pixel is repeated at only one sends gradient back",
-            "Add up the gradients of all of them.",
-        )  # fmt: skip
-
-
 Experiment = Callable[[Evidence, Elsewhere], Iterator[Candidate]]
 
 EXPERIMENTS: tuple[Experiment, ...] = (
@@ -434,8 +395,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     other_spread,
     shifted_ids,
     at_the_output,
-    norm_over_other_axes,
-    one_pixel_of_many,
     passed_on,
     log_softmax_without_sum,
 )

@@ -440,3 +440,23 @@ def energies_of_a_step_as_if_independent(s, memory, W, U, v):
         return dt.sum(0) @ W, dmemory, dt.sum(0).T @ s, dU, np.einsum("sn,sna->a", de, t)
 
     return np.einsum("sn,snm->nm", w, memory), backward
+
+
+def scores_and_memory(rng):
+    mask = np.arange(5) < np.array([[5], [3], [2]])
+    return rng.standard_normal((3, 5)), rng.standard_normal((3, 5, 4)), mask
+
+
+@mutant(
+    "attention_of_all_words_on_the_way_back", cause="mask-not-applied", inputs=scores_and_memory, wrong=("dscores",)
+)
+def attention_of_all_words_on_the_way_back(scores, memory, mask):
+    w = stable_softmax(np.where(mask, scores, -1e9))
+
+    def backward(dcontext):
+        dw = np.einsum("nh,nsh->ns", dcontext, memory)
+        p = stable_softmax(scores)  # right: p = w
+        dscores = p * (dw - (p * dw).sum(axis=1, keepdims=True))
+        return dscores, w[:, :, None] * dcontext[:, None, :], None
+
+    return np.einsum("ns,nsh->nh", w, memory), backward

@@ -435,3 +435,106 @@ def highest_of_a_sentence_is_everybody(x):
         return dx
 
     return y, backward
+
+
+def wide_signals(rng):
+    return rng.standard_normal((2, 3, 8)), rng.standard_normal((4, 3, 3))
+
+
+@mutant("dilated_signal_kernel_learns_from_neighbours", cause="off-by-one", inputs=wide_signals, wrong=("dw",))
+def dilated_signal_kernel_learns_from_neighbours(x, w):
+    """Every second sample, and two zeros at both ends."""
+    L, K = x.shape[2], w.shape[2]
+    xp = np.pad(x, ((0, 0), (0, 0), (2, 2)))
+    y = np.stack([np.einsum("nck,fck->nf", xp[:, :, t : t + 2 * K : 2], w) for t in range(L)], axis=2)
+
+    def backward(dy):
+        dxp, dw = np.zeros_like(xp), np.zeros_like(w)
+        for t in range(L):
+            dxp[:, :, t : t + 2 * K : 2] += np.einsum("nf,fck->nck", dy[:, :, t], w)
+            # right: dw += np.einsum("nf,nck->fck", dy[:, :, t], xp[:, :, t : t + 2 * K : 2])
+            dw += np.einsum("nf,nck->fck", dy[:, :, t], xp[:, :, t : t + K])
+        return dxp[:, :, 2:-2].copy(), dw
+
+    return y, backward
+
+
+@mutant("dilated_signal_keeps_the_zeros_at_its_start", cause="off-by-one", inputs=wide_signals, wrong=("dx",))
+def dilated_signal_keeps_the_zeros_at_its_start(x, w):
+    L, K = x.shape[2], w.shape[2]
+    xp = np.pad(x, ((0, 0), (0, 0), (2, 2)))
+    y = np.stack([np.tensordot(xp[:, :, t : t + 2 * K : 2], w, axes=([1, 2], [1, 2])) for t in range(L)], axis=2)
+
+    def backward(dy):
+        dxp, dw = np.zeros_like(xp), np.zeros_like(w)
+        for t in range(L):
+            dxp[:, :, t : t + 2 * K : 2] += np.tensordot(dy[:, :, t], w, axes=1)
+            dw += np.tensordot(dy[:, :, t], xp[:, :, t : t + 2 * K : 2], axes=(0, 0))
+        dx = dxp[:, :, :L]  # right: dx = dxp[:, :, 2 : L + 2]
+        return dx.copy(), dw
+
+    return y, backward
+
+
+def square_pictures(rng):
+    return rng.standard_normal((2, 2, 5, 5)), rng.standard_normal((3, 2, 2, 2))
+
+
+@mutant("conv_kernel_gradient_stored_from_its_end", cause="kernel-not-flipped", inputs=square_pictures, wrong=("dw",))
+def conv_kernel_gradient_stored_from_its_end(x, w):
+    k, n = w.shape[3], x.shape[3] - w.shape[3] + 1
+    y = sum(
+        np.einsum("nchw,fc->nfhw", x[:, :, i : i + n, j : j + n], w[:, :, i, j]) for i in range(k) for j in range(k)
+    )
+
+    def backward(dy):
+        dx, dw = np.zeros_like(x), np.zeros_like(w)
+        for i in range(k):
+            for j in range(k):
+                dx[:, :, i : i + n, j : j + n] += np.einsum("nfhw,fc->nchw", dy, w[:, :, i, j])
+                d = np.einsum("nfhw,nchw->fc", dy, x[:, :, i : i + n, j : j + n])
+                dw[:, :, k - 1 - i, k - 1 - j] = d  # right: dw[:, :, i, j] = d
+        return dx, dw
+
+    return y, backward
+
+
+@mutant("patches_come_back_in_the_order_of_memory", cause="permuted-axes", inputs=conv_inputs, wrong=("dx",))
+def patches_come_back_in_the_order_of_memory(x, w, b):
+    """im2col with patches as rows."""
+    N, C, H, W = x.shape
+    F, _, k, _ = w.shape
+    Ho, Wo = H - k + 1, W - k + 1
+    patches = np.zeros((N, C, k, k, Ho, Wo))
+    for i in range(k):
+        for j in range(k):
+            patches[:, :, i, j] = x[:, :, i : i + Ho, j : j + Wo]
+    rows = patches.transpose(0, 4, 5, 1, 2, 3).reshape(N * Ho * Wo, -1)
+    out = (rows @ w.reshape(F, -1).T + b).reshape(N, Ho, Wo, F).transpose(0, 3, 1, 2)
+
+    def backward(dout):
+        d = dout.transpose(0, 2, 3, 1).reshape(-1, F)
+        drows = d @ w.reshape(F, -1)
+        # right: dpatches = drows.reshape(N, Ho, Wo, C, k, k).transpose(0, 3, 4, 5, 1, 2)
+        dpatches = drows.reshape(N, C, k, k, Ho, Wo)
+        dx = np.zeros_like(x)
+        for i in range(k):
+            for j in range(k):
+                dx[:, :, i : i + Ho, j : j + Wo] += dpatches[:, :, i, j]
+        return dx, (d.T @ rows).reshape(w.shape), d.sum(axis=0)
+
+    return out, backward
+
+
+@mutant("mean_pool_gives_to_the_corner", cause="sum-missing", also=("pool-gradient-to-all",), inputs=average_inputs,
+        wrong=("dx",))  # fmt: skip
+def mean_pool_gives_to_the_corner(x):
+    N, C, H, W = x.shape
+    y = x.reshape(N, C, H // 2, 2, W // 2, 2).mean(axis=(3, 5))
+
+    def backward(dy):
+        dx = np.zeros_like(x)
+        dx[:, :, ::2, ::2] = dy / 4  # right: dx += np.kron(dy, np.ones((2, 2))) / 4
+        return dx
+
+    return y, backward

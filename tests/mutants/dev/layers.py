@@ -625,3 +625,67 @@ def square_of_the_layer_forgets_the_two(x, W, V):
         return dz @ W, dz.T @ x, dy.T @ s
 
     return s @ V.T, backward
+
+
+def words_with_positions(rng):
+    return np.array([[3, 1, 0], [2, 3, 3]]), rng.standard_normal((6, 4)), rng.standard_normal((3, 4))
+
+
+@mutant("embedding_learns_the_word_before", cause="off-by-one", inputs=words_with_positions, wrong=("dE",))
+def embedding_learns_the_word_before(ids, E, P):
+    """Words and their positions; the word 0 is padding."""
+    real = (ids != 0)[:, :, None]
+    y = (2 * E[ids] + P) * real
+
+    def backward(dy):
+        dy = dy * real
+        dE = np.zeros_like(E)
+        np.add.at(dE, np.roll(ids, 1, axis=1), 2 * dy)  # right: np.add.at(dE, ids, 2 * dy)
+        return None, dE, dy.sum(axis=0)
+
+    return y, backward
+
+
+@mutant("embedding_counts_its_rows_from_one", cause="off-by-one", inputs=words_with_positions, wrong=("dE",))
+def embedding_counts_its_rows_from_one(ids, E, P):
+    real = (ids != 0)[:, :, None]
+    y = (E[ids] / 2 + P) * real
+
+    def backward(dy):
+        dy = np.where(real, dy, 0)
+        dE = np.zeros_like(E)
+        for word, d in zip(ids.ravel(), dy.reshape(-1, E.shape[1]), strict=True):
+            dE[word + 1] += d / 2  # right: dE[word] += d / 2
+        return None, dE, dy.sum(axis=0)
+
+    return y, backward
+
+
+@mutant("hidden_dropout_scales_forward_alone", cause="dropout-scale-missing", inputs=hidden_layer, wrong=("dx", "dW"))
+def hidden_dropout_scales_forward_alone(x, W, V):
+    keep = np.random.default_rng(5).random((4, 6)) > 0.3
+    h = np.maximum(x @ W.T, 0)
+    dropped = h * keep / 0.7
+
+    def backward(dy):
+        dh = dy @ V * keep  # right: dh = dy @ V * keep / 0.7
+        dz = dh * (h > 0)
+        return dz @ W, dz.T @ x, dy.T @ dropped
+
+    return dropped @ V.T, backward
+
+
+@mutant(
+    "hidden_dropout_is_not_there_on_the_way_back", cause="mask-not-applied", inputs=hidden_layer, wrong=("dx", "dW")
+)
+def hidden_dropout_is_not_there_on_the_way_back(x, W, V):
+    keep = np.random.default_rng(5).random((4, 6)) > 0.3
+    h = np.maximum(x @ W.T, 0)
+    dropped = h * keep / 0.7
+
+    def backward(dy):
+        dh = dy @ V  # right: dh = dy @ V * keep / 0.7
+        dz = dh * (h > 0)
+        return dz @ W, dz.T @ x, dy.T @ dropped
+
+    return dropped @ V.T, backward

@@ -632,3 +632,36 @@ def minimal_gru_candidate_sees_the_whole_state(x, h, W, U, b):
         return dx, dh, dW, dU, np.hstack([dz, dr, dn]).sum(axis=0)
 
     return (1 - z) * h + z * n, backward
+
+
+@mutant(
+    "gated_cell_joins_candidate_before_gate", cause="permuted-gates", inputs=batch_first_inputs,
+    wrong=("dx", "dh0", "dWx", "dWh", "db"),
+)  # fmt: skip
+def gated_cell_joins_candidate_before_gate(x, h0, Wx, Wh, b):
+    N, T, _ = x.shape
+    H = h0.shape[1]
+    hs, cache, prev = np.zeros((N, T, H)), [], h0
+    for t in range(T):
+        a = x[:, t] @ Wx + prev @ Wh + b
+        f, o, g = sigmoid(a[:, :H]), sigmoid(a[:, H : 2 * H]), np.tanh(a[:, 2 * H :])
+        cache.append((prev, f, o, g))
+        prev = f * prev + o * g
+        hs[:, t] = prev
+
+    def backward(dhs):
+        dx, dWx, dWh, db = np.zeros_like(x), np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
+        dh = np.zeros_like(h0)
+        for t in reversed(range(T)):
+            prev, f, o, g = cache[t]
+            dh = dh + dhs[:, t]
+            df, do, dg = dh * prev * f * (1 - f), dh * g * o * (1 - o), dh * o * (1 - g**2)
+            da = np.hstack([df, dg, do])  # right: da = np.hstack([df, do, dg])
+            dx[:, t] = da @ Wx.T
+            dWx += x[:, t].T @ da
+            dWh += prev.T @ da
+            db += da.sum(axis=0)
+            dh = da @ Wh.T + dh * f
+        return dx, dh, dWx, dWh, db
+
+    return hs, backward
