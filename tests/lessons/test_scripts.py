@@ -35,7 +35,14 @@ def seconds() -> float:
     return sum(os.times()[:4])
 
 
+@pytest.fixture
+def one_thread(monkeypatch):
+    """Where others want the processors, threads of the matrix library would spin, waiting for each other."""
+    monkeypatch.setenv("OPENBLAS_NUM_THREADS", "1")
+
+
 @each_source
+@pytest.mark.usefixtures("one_thread")
 def test_as_a_script(lesson, language, tmp_path):
     path = lesson / language / "lesson.py"
     start = seconds()
@@ -49,6 +56,7 @@ def test_as_a_script(lesson, language, tmp_path):
 
 
 @each_source
+@pytest.mark.usefixtures("one_thread")
 def test_as_a_notebook(lesson, language, tmp_path):
     """The solution: every exercise is right, every figure is there, and nothing is on standard error."""
     nbformat = pytest.importorskip("nbformat", reason="needs the extra lessons")
