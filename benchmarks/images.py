@@ -49,7 +49,7 @@ RUNS = {
         [("psnr", ">=", 19.2), ("ssim", ">=", 0.835)],
     ),
     "unet": Run(
-        ["denoising", "--set", "net=unet", "--set", "epochs=10"],
+        ["denoising", "--set", "net=unet", "--set", "epochs=8"],
         [("psnr", ">=", 21.0), ("parameters", "<=", 100_000)],
         [("parameters", "<=", 100_000)],
     ),

@@ -168,7 +168,7 @@ class Report:
         from minis2s.gradcheck.causes import explain
 
         causes = dict.fromkeys([p.cause for p in self.problems] + [d.cause for d in self.diagnoses])
-        return "\n\n".join([str(self), *(explain(cause) for cause in causes)])
+        return "\n\n".join([str(self), *(fill(explain(cause), WIDTH, break_long_words=False) for cause in causes)])
 
     def __str__(self) -> str:
         return "\n".join([self._headline(), *self._lines()])

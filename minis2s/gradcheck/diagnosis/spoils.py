@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations, pairwise, permutations
+from pathlib import Path
 
 import numpy as np
 
@@ -93,8 +94,11 @@ def named(entry: Entry) -> str:
     for user in entry.users:
         if user.kind in ("reshape", "transpose", "part") and user.child.label:
             return user.child.label
-    line = entry.place[0][2] if entry.place else 0
-    return f"the {entry.op} of line {line}" if line else "an input" if entry.op == "input" else f"the {entry.op}"
+    if entry.op == "input":
+        return "an input"
+    code, _, line = entry.place[0] if entry.place else (None, 0, 0)
+    ours = code is None or Path(code.co_filename).parent == Path(__file__).parent  # a form that stands in for theirs
+    return f"the {entry.op}" if ours else f"the {entry.op} of line {line}"
 
 
 def rule_for(edges: Group, rule: Rule | None) -> dict[int, Rule]:
