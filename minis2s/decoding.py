@@ -86,19 +86,22 @@ def _select(parts: Any, index: Array) -> Any:
 
     An array that is handed on twice is copied once: a memory may be its own keys.
     """
-    taken: dict[int, Array] = {}
+    return _take(parts, index, {})
 
-    def take(part: Any) -> Any:
-        if part is None:
-            return None
-        if isinstance(part, tuple):
-            chosen = [take(p) for p in part]
-            return type(part)(*chosen) if hasattr(part, "_fields") else tuple(chosen)
-        if id(part) not in taken:
-            taken[id(part)] = part.take(index, axis=1)
-        return taken[id(part)]
 
-    return take(parts)
+def _take(part: Any, index: Array, taken: dict[int, Array]) -> Any:
+    """What `_select` does to a part; `taken` has the copies so far, by the identity of the original.
+
+    A function of its own: a closure that calls itself keeps all it saw until the garbage collector comes round.
+    """
+    if part is None:
+        return None
+    if isinstance(part, tuple):
+        chosen = [_take(p, index, taken) for p in part]
+        return type(part)(*chosen) if hasattr(part, "_fields") else tuple(chosen)
+    if id(part) not in taken:
+        taken[id(part)] = part.take(index, axis=1)
+    return taken[id(part)]
 
 
 def _on_both_cores(model: Any, search: Search, source: np.ndarray, mask: np.ndarray) -> list[list[Hypothesis]]:

@@ -99,7 +99,8 @@ def token_losses(logits: Array, target: Array) -> Array:
     """
     xp = get_xp(logits)
     largest = logits.max(axis=-1, keepdims=True)
-    log_total = xp.log(xp.exp(logits - largest).sum(axis=-1)) + largest[..., 0]
+    p = logits - largest
+    log_total = xp.log(xp.exp(p, out=p).sum(axis=-1)) + largest[..., 0]
     return log_total - xp.take_along_axis(logits, target[..., None], axis=-1)[..., 0]
 
 
