@@ -4,6 +4,9 @@ import importlib.util
 import os
 import sys
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # read when NumPy is imported: a worker has one core, more threads would wait
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 import numpy as np
 import pytest
 from devices import Device, FakeDevice, why_no_gpu
