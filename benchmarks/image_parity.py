@@ -100,8 +100,9 @@ class TwinDenoiser(nn.Module):
         return twin
 
     def loss(self, x: torch.Tensor) -> torch.Tensor:
-        def normed(layer: Any, x: torch.Tensor, way: Any = 0) -> torch.Tensor:
-            return TF.relu(layer.norm(layer.convolution(x)) + way)
+        def normed(layer: Any, x: torch.Tensor, way: torch.Tensor | None = None) -> torch.Tensor:
+            y = layer.norm(layer.convolution(x))
+            return TF.relu(y if way is None else y + way)
 
         full = normed(self.enter, x)
         y = normed(self.down_half, full)

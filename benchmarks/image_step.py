@@ -23,7 +23,6 @@ os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "10")  # 2^10 cycles; read when
 import numpy as np
 import torch
 from image_parity import TwinAutoencoder, TwinDenoiser, TwinVAE, layer_of
-from torch.nn import functional as TF
 
 from minis2s import nn
 from minis2s.backend import matmul, prepare_process
@@ -44,30 +43,9 @@ NETS: dict[str, Callable[[np.random.Generator], Any]] = {
 }
 
 
-class PlainDenoiser(TwinDenoiser):
-    """The twin without an addition of zero where there is no way around."""
-
-    def loss(self, x: torch.Tensor) -> torch.Tensor:
-        def normed(layer: Any, x: torch.Tensor, way: torch.Tensor | None = None) -> torch.Tensor:
-            y = layer.norm(layer.convolution(x))
-            return TF.relu(y if way is None else y + way)
-
-        full = normed(self.enter, x)
-        y = normed(self.down_half, full)
-        half = normed(self.see_half, y, y)
-        y = normed(self.down_quarter, half)
-        y = normed(self.see_quarter, y, y)
-        y = normed(self.up_half, y, half)
-        y = normed(self.mend_half, y, y)
-        y = normed(self.up_full, y, full)
-        for layer in self.mend_full:
-            y = normed(layer, y, y)
-        return TF.binary_cross_entropy_with_logits(self.output(y), x, reduction="sum") / len(x)
-
-
 def twin(model: Any) -> torch.nn.Module:
     """The model in PyTorch, with its weights."""
-    kinds = {VAE: TwinVAE, Denoiser: PlainDenoiser}
+    kinds = {VAE: TwinVAE, Denoiser: TwinDenoiser}
     net = next((kinds[kind] for kind in kinds if isinstance(model, kind)), TwinAutoencoder)(model)
     net.load_state_dict({name: torch.from_numpy(value) for name, value in model.state_dict().items()})
     return net

@@ -276,34 +276,39 @@ class Step(Schedule):
         return self.lr * self.gamma ** (step // self.every)
 
 
-class Cosine(Schedule):
+class _WarmUpThenFall(Schedule):
+    """Up linearly for `warmup` steps, then down to `final` times lr: `height` says how, from 1 to 0."""
+
+    def __init__(self, lr: float, total: int, warmup: int = 0, final: float = 0.0):
+        super().__init__(lr)
+        self.total, self.warmup, self.final = total, warmup, final
+
+    def __call__(self, step: int) -> float:
+        """Learning rate at `step`."""
+        if step < self.warmup:
+            return self.lr * (step + 1) / self.warmup
+        done = min((step - self.warmup) / max(self.total - self.warmup, 1), 1.0)
+        return self.lr * (self.final + (1 - self.final) * self.height(done))
+
+    def height(self, done: float) -> float:
+        """Height above `final` when a share of the way down is done."""
+        raise NotImplementedError
+
+
+class Cosine(_WarmUpThenFall):
     """Warm up linearly, then half a cosine down to `final` times lr (Loshchilov & Hutter 2017)."""
 
-    def __init__(self, lr: float, total: int, warmup: int = 0, final: float = 0.0):
-        super().__init__(lr)
-        self.total, self.warmup, self.final = total, warmup, final
-
-    def __call__(self, step: int) -> float:
-        """Learning rate at `step`."""
-        if step < self.warmup:
-            return self.lr * (step + 1) / self.warmup
-        done = min((step - self.warmup) / max(self.total - self.warmup, 1), 1.0)
-        return self.lr * (self.final + (1 - self.final) * (1 + cos(pi * done)) / 2)
+    def height(self, done: float) -> float:
+        """(1 + cos(pi done)) / 2."""
+        return (1 + cos(pi * done)) / 2
 
 
-class Linear(Schedule):
+class Linear(_WarmUpThenFall):
     """Warm up linearly, then down linearly to `final` times lr."""
 
-    def __init__(self, lr: float, total: int, warmup: int = 0, final: float = 0.0):
-        super().__init__(lr)
-        self.total, self.warmup, self.final = total, warmup, final
-
-    def __call__(self, step: int) -> float:
-        """Learning rate at `step`."""
-        if step < self.warmup:
-            return self.lr * (step + 1) / self.warmup
-        done = min((step - self.warmup) / max(self.total - self.warmup, 1), 1.0)
-        return self.lr * (1 - (1 - self.final) * done)
+    def height(self, done: float) -> float:
+        """1 - done."""
+        return 1 - done
 
 
 class Noam(Schedule):
