@@ -18,7 +18,7 @@ DEPTH = 9
 """So many operations at most lie between the value and the argument of a block."""
 
 MOST = 400
-"""Entries of a record that is looked through."""
+"""Entries of a record that is searched for blocks of several operations."""
 
 Formula = Callable[[np.ndarray, "Block", tuple[int, ...]], np.ndarray]
 
@@ -71,28 +71,31 @@ def other_axes(block: Block) -> list[tuple[int, ...]]:
 
 
 def blocks(tape: Tape) -> Iterator[Block]:
-    """Those that the values tell."""
-    if len(tape.entries) > MOST:
-        return
+    """Those that are one operation, a softmax over the last axis, and those that the values tell."""
+    few = len(tape.entries) <= MOST
     for top in tape.entries:
-        if (
-            top.op not in ("divide", "multiply", "reshape", "softmax")
-            or not 2 <= top.value.size <= 4096
-            or not top.value.ndim
-        ):
+        block = None
+        if top.op == "softmax":
+            block = Block("softmax", top, top.edges[0].parent, (top.value.ndim - 1,), np.ones(1))
+        elif few and top.op in ("divide", "multiply", "reshape") and 2 <= top.value.size <= 4096 and top.value.ndim:
+            block = _by_values(top)
+        if block is None:
             continue
-        for axes in _sets_of_axes(top.value.ndim):
-            if int(np.prod([top.value.shape[a] for a in axes])) < 2:
-                continue
-            kind = _kind(top.value, axes)
-            found = [b for e in _above(top) if (b := _block(kind, top, e, axes))] if kind else []
-            if found:
-                yield found[-1]  # not x - mean(x), or x - max(x), but x itself
-                if found[-1].bottom.op == "where":  # the formula, and no mask
-                    below = found[-1].bottom.edges[0].parent
-                    if below.value.shape == top.value.shape:
-                        yield replace(found[-1], bottom=below)
-                break
+        yield block
+        if block.bottom.op == "where":  # the formula, and no mask
+            below = block.bottom.edges[0].parent
+            if below.value.shape == top.value.shape:
+                yield replace(block, bottom=below)
+
+
+def _by_values(top: Entry) -> Block | None:
+    """The block that ends in a value, over the first axes that there is one for."""
+    for axes in _sets_of_axes(top.value.ndim):
+        kind = _kind(top.value, axes) if int(np.prod([top.value.shape[a] for a in axes])) > 1 else ""
+        found = [b for e in _above(top) if (b := _block(kind, top, e, axes))] if kind else []
+        if found:
+            return found[-1]  # not x - mean(x), or x - max(x), but x itself
+    return None
 
 
 def _sets_of_axes(n: int) -> Iterator[tuple[int, ...]]:
@@ -163,6 +166,12 @@ def _length(dy: np.ndarray, b: Block, axes: tuple[int, ...]) -> np.ndarray:
 
 def _softmax(dy: np.ndarray, b: Block, axes: tuple[int, ...]) -> np.ndarray:
     return b.y * (dy - _sum(dy * b.y, axes))
+
+
+def _softmax_of_softmax(dy: np.ndarray, b: Block, axes: tuple[int, ...]) -> np.ndarray:
+    y = np.exp(b.y)
+    y = y / _sum(y, axes)
+    return y * (dy - _sum(dy * y, axes))
 
 
 RIGHT: dict[str, Formula] = {"norm": _norm, "root mean square": _root, "length": _length, "softmax": _softmax}
@@ -262,6 +271,8 @@ FORMULAS: dict[str, list[Row]] = {
          lambda dy, b, a: dy),
         ("softmax-applied-twice", 0.9, "the softmax's derivative is applied twice", SOFTMAX,
          lambda dy, b, a: _softmax(_softmax(dy, b, a), b, a)),
+        ("softmax-applied-twice", 1.3, "the softmax's derivative is taken at the softmax of the softmax", SOFTMAX,
+         _softmax_of_softmax),
         ("missing-factor", 1.4, "the softmax's derivative lacks the factor y in front", SOFTMAX,
          lambda dy, b, a: dy - _sum(b.y * dy, a)),
         ("missing-factor", 1.5, "within the softmax's sum the factor y is missing", SOFTMAX,

@@ -783,45 +783,6 @@ def before_and_after(right: Entry, wrong: Entry) -> bool:
 # --------------------------------------------------------------------------------------- other operations
 
 
-def of_softmax(group: Group, words: str) -> Iterator[Spoil]:
-    """The softmax as if its outputs were independent, twice, or along another axis."""
-
-    def spoil(cause: str, cost: float, finding: str, hint: str, value: Callable) -> Spoil:
-        return Spoil(cause, cost, finding + words, hint, rule_for(group, lambda e, dy: value(e.child.value, dy)))
-
-    missing, hint = "softmax-second-term-missing", "dx = y (dy - sum(y dy)): was the sum left out?"
-    jacobian = lambda y, dy: y * (dy - (y * dy).sum(axis=-1, keepdims=True))  # noqa: E731
-    yield spoil(missing, 0.9, "what flows back through the softmax is y dy", hint, lambda y, dy: y * dy)
-    diagonal = lambda y, dy: y * (1 - y) * dy  # noqa: E731
-    yield spoil(missing, 0.9, "what flows back through the softmax is y (1 - y) dy", hint, diagonal)
-    passed = "what flows back through the softmax is dy itself"
-    yield spoil("activation-derivative-missing", 1.2, passed, "dx = y (dy - sum(y dy)).", lambda y, dy: dy)
-    yield spoil(
-        "softmax-applied-twice", 0.9, "the softmax's derivative is applied twice",
-        "p - q contains the softmax's derivative already.", lambda y, dy: jacobian(y, jacobian(y, dy)),
-    )  # fmt: skip
-    yield spoil(
-        "softmax-applied-twice", 1.3, "the softmax's derivative is taken at the softmax of the softmax",
-        "Was the softmax taken once more?", lambda y, dy: jacobian(_exp_share(y), dy),
-    )  # fmt: skip
-    yield spoil("missing-factor", 1.4, "the softmax's derivative lacks the factor y in front",
-        "dx = y (dy - sum(y dy)).", lambda y, dy: dy - (y * dy).sum(axis=-1, keepdims=True))  # fmt: skip
-    yield spoil("missing-factor", 1.5, "within the softmax's sum the factor y is missing", "dx = y (dy - sum(y dy)).",
-        lambda y, dy: y * (dy - dy.sum(axis=-1, keepdims=True)))  # fmt: skip
-    yield spoil("wrong-sign", 1.5, "the softmax's second term has the wrong sign", "dx = y (dy - sum(y dy)).",
-        lambda y, dy: y * (dy + (y * dy).sum(axis=-1, keepdims=True)))  # fmt: skip
-    for axis in range(group[0].child.value.ndim - 1):
-        yield spoil(
-            "wrong-sum-axis", 1.1, f"the softmax's second term is summed over axis {axis}",
-            "Sum over the axis that sums to 1.",
-            lambda y, dy, a=axis: y * (dy - (y * dy).sum(axis=a, keepdims=True)),
-        )  # fmt: skip
-    yield spoil("wrong-sum-axis", 1.2, "the softmax's second term is summed over all axes",
-        "Sum over the axis that sums to 1.", lambda y, dy: y * (dy - (y * dy).sum()))  # fmt: skip
-    yield spoil("wrong-count", 1.2, "the softmax's second term is a mean instead of a sum",
-        "dx = y (dy - sum(y dy)).", lambda y, dy: y * (dy - (y * dy).mean(axis=-1, keepdims=True)))  # fmt: skip
-
-
 def _exp_share(x: np.ndarray) -> np.ndarray:
     e = np.exp(x - x.max(axis=-1, keepdims=True))
     return e / e.sum(axis=-1, keepdims=True)
@@ -1121,7 +1082,6 @@ MAKERS: dict[str, tuple[Callable[[Group, str], Iterator[Spoil]], ...]] = {
     "choice": (of_mask, of_factor),
     "left": (of_product,),
     "right": (of_product,),
-    "softmax": (of_softmax,),
     "logsumexp": (of_log_sum_exp,),
     "gather": (of_gather,),
     "spread": (of_spread,),

@@ -57,8 +57,8 @@ def explains_all(evidence: Evidence, candidate: Candidate) -> bool:
     return len(candidate.explained) == len(evidence.wrong) and not candidate.contradictions
 
 
-OF_RECORD: tuple[Callable[[Tape], Iterator[Spoil]], ...] = (spoils, of_loop, of_places, of_blocks)
-"""What makes the mistakes that a record allows for."""
+OF_RECORD: tuple[Callable[[Tape], Iterator[Spoil]], ...] = (of_blocks, spoils, of_loop, of_places)
+"""What makes the mistakes that a record allows for: first the few of whole formulas, as `WORK` may end the others."""
 
 
 def records(evidence: Evidence) -> list[Tape]:
