@@ -1,6 +1,8 @@
 # ruff: noqa: RUF059 (students unpack every shape)
 """Linear maps, tables, activations, dropout and norms, as students write them: each with one mistake."""
 
+import math
+
 import numpy as np
 
 from mutants import mutant
@@ -689,3 +691,167 @@ def hidden_dropout_is_not_there_on_the_way_back(x, W, V):
         return dz @ W, dz.T @ x, dy.T @ dropped
 
     return dropped @ V.T, backward
+
+
+# ------------------------------------------------------------------------------------------------- number by number
+
+
+def matrix(rng):
+    return (rng.standard_normal((3, 4)),)
+
+
+@mutant("log_sigmoid_keeps_one_of_two_minuses", cause="wrong-sign", inputs=matrix, wrong=("dx",))
+def log_sigmoid_keeps_one_of_two_minuses(x):
+    """As in word2vec with negative samples: -log(1 + exp(-x)), one minus in front and one within."""
+    y = np.vectorize(lambda v: -math.log1p(math.exp(-v)))(x)
+
+    def backward(dy):
+        return -dy / (1 + np.exp(x))  # right: return dy / (1 + np.exp(x))
+
+    return y, backward
+
+
+@mutant("gelu_by_erf_at_its_output", cause="derivative-at-preactivation", inputs=matrix, wrong=("dx",))
+def gelu_by_erf_at_its_output(x):
+    def below(v):
+        return 0.5 * (1 + math.erf(v / math.sqrt(2)))
+
+    def derivative(v):
+        return below(v) + v * math.exp(-v * v / 2) / math.sqrt(2 * math.pi)
+
+    y = np.array([[v * below(v) for v in row] for row in x])
+
+    def backward(dy):
+        # right: return dy * np.vectorize(derivative)(x)
+        return dy * np.vectorize(derivative)(y)
+
+    return y, backward
+
+
+@mutant("log_cosh_of_all_items_goes_to_each", cause="wrong-sum-axis", inputs=matrix, wrong=("dx",))
+def log_cosh_of_all_items_goes_to_each(x):
+    """An index of the batch is missing in the loop."""
+    N, D = x.shape
+    y = np.array([[math.log(math.cosh(v)) for v in row] for row in x])
+
+    def backward(dy):
+        dx = np.zeros_like(x)
+        for n in range(N):
+            for d in range(D):
+                dx[:, d] += dy[n, d] * math.tanh(x[n, d])  # right: dx[n, d] += dy[n, d] * math.tanh(x[n, d])
+        return dx
+
+    return y, backward
+
+
+@mutant(
+    "mask_drawn_from_its_seed_before_the_noise",
+    cause="dropout-new-mask",
+    inputs=lambda rng: (rng.standard_normal((8, 10)),),
+    wrong=("dx",),
+    note="too many entries for the mask to be read off one by one",
+)
+def mask_drawn_from_its_seed_before_the_noise(x):
+    """Noise and dropout, whose mask takes no memory: the way back draws it again, from the same seed."""
+    rng = np.random.default_rng(3)
+    noisy = x + 0.1 * rng.standard_normal(x.shape)
+    y = noisy * (rng.random(x.shape) < 0.8) / 0.8
+
+    def backward(dy):
+        rng = np.random.default_rng(3)
+        # missing: rng.standard_normal(x.shape)
+        return dy * (rng.random(x.shape) < 0.8) / 0.8
+
+    return y, backward
+
+
+# ------------------------------------------------------------------------------------------------- sums over uses
+
+
+def steps_and_layer(rng):
+    return rng.standard_normal((5, 2, 3)), rng.standard_normal((3, 4)), rng.standard_normal(4)
+
+
+@mutant(
+    "output_layer_learns_from_the_second_step_on",
+    cause="off-by-one",
+    also=("sum-missing",),
+    inputs=steps_and_layer,
+    wrong=("dW",),
+)
+def output_layer_learns_from_the_second_step_on(h, W, b):
+    """The layer that tells the next word, at every step."""
+    logits = h @ W + b
+
+    def backward(dlogits):
+        dW = np.zeros_like(W)
+        for t in range(1, len(h)):  # right: for t in range(len(h)):
+            dW += h[t].T @ dlogits[t]
+        return dlogits @ W.T, dW, dlogits.sum(axis=(0, 1))
+
+    return logits, backward
+
+
+@mutant(
+    "dense_block_adds_its_skip_twice",
+    cause="constant-factor",
+    inputs=lambda rng: (rng.standard_normal((3, 5)), rng.standard_normal((5, 4))),
+    wrong=("dx",),
+)
+def dense_block_adds_its_skip_twice(x, W):
+    """As in a DenseNet: the input goes on beside what was made of it."""
+    D = x.shape[1]
+    h = np.tanh(x @ W)
+    y = np.concatenate([x, h], axis=1)
+
+    def backward(dy):
+        dskip, dh = dy[:, :D], dy[:, D:]
+        dx = dskip.copy()  # right: dx = 0 * dskip
+        da = dh * (1 - h**2)
+        dx += dskip + da @ W.T
+        return dx, x.T @ da
+
+    return y, backward
+
+
+def gates_of_a_layer(rng):
+    return (rng.standard_normal((6, 3)), *(0.7 * rng.standard_normal(s) for s in [(3, 4), (4, 5), (4, 5), (4, 5)]))
+
+
+@mutant("gates_overwrite_the_gradient_of_their_layer", cause="branch-missing", inputs=gates_of_a_layer,
+        wrong=("dx", "dE"))  # fmt: skip
+def gates_overwrite_the_gradient_of_their_layer(x, E, Wi, Wo, Wg):
+    """Two gates and a candidate look at the same hidden layer."""
+    h = np.tanh(x @ E)
+    i, o, g = 1 / (1 + np.exp(-h @ Wi)), 1 / (1 + np.exp(-h @ Wo)), np.tanh(h @ Wg)
+    c = np.tanh(i * g)
+
+    def backward(dy):
+        dc = dy * o * (1 - c**2)
+        di, do, dg = dc * g * i * (1 - i), dy * c * o * (1 - o), dc * i * (1 - g**2)
+        dh = np.zeros_like(h)
+        for d, W in ((di, Wi), (do, Wo), (dg, Wg)):
+            dh = d @ W.T  # right: dh += d @ W.T
+        da = dh * (1 - h**2)
+        return da @ E.T, x.T @ da, h.T @ di, h.T @ do, h.T @ dg
+
+    return o * c, backward
+
+
+@mutant(
+    "einsum_of_a_square_layer_with_its_letters_exchanged",
+    cause="transposed",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(2, 5, 3), (3, 4), (4, 4)]),
+    wrong=("dx", "dW"),
+)
+def einsum_of_a_square_layer_with_its_letters_exchanged(x, W, V):
+    h = np.tanh(np.einsum("nti,ij->ntj", x, W))
+    y = np.einsum("ntj,jk->ntk", h, V)
+
+    def backward(dy):
+        dV = np.einsum("ntj,ntk->jk", h, dy)
+        dh = np.einsum("ntk,kj->ntj", dy, V)  # right: dh = np.einsum("ntk,jk->ntj", dy, V)
+        da = dh * (1 - h**2)
+        return np.einsum("ntj,ij->nti", da, W), np.einsum("nti,ntj->ij", x, da), dV
+
+    return y, backward

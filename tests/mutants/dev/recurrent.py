@@ -665,3 +665,32 @@ def gated_cell_joins_candidate_before_gate(x, h0, Wx, Wh, b):
         return dx, dh, dWx, dWh, db
 
     return hs, backward
+
+
+def simple_unit_inputs(rng):
+    T, N, D, H = 5, 2, 3, 4
+    return tuple(rng.standard_normal(s) for s in [(T, N, D), (D, H), (D, H), (D, H)])
+
+
+@mutant("simple_unit_forgets_the_next_cell", cause="missing-dc-carry", inputs=simple_unit_inputs,
+        wrong=("dx", "dW", "dWf"))  # fmt: skip
+def simple_unit_forgets_the_next_cell(x, W, Wf, Wo):
+    """A simple recurrent unit (SRU): the gates see the input alone, the steps only share the cell."""
+    z, f, o = x @ W, sigmoid(x @ Wf), sigmoid(x @ Wo)
+    c = [np.zeros_like(z[0])]
+    for t in range(len(x)):
+        c.append(f[t] * c[-1] + (1 - f[t]) * z[t])
+    tc = np.tanh(np.stack(c[1:]))
+
+    def backward(dh):
+        dz, df, do = np.zeros_like(z), np.zeros_like(f), dh * tc * o * (1 - o)
+        dc = np.zeros_like(c[0])
+        for t in reversed(range(len(x))):
+            dc = dh[t] * o[t] * (1 - tc[t] ** 2)  # right: dc = dc + dh[t] * o[t] * (1 - tc[t] ** 2)
+            dz[t] = dc * (1 - f[t])
+            df[t] = dc * (c[t] - z[t]) * f[t] * (1 - f[t])
+            dc = dc * f[t]
+        dx = dz @ W.T + df @ Wf.T + do @ Wo.T
+        return (dx, *(np.einsum("tni,tnj->ij", x, d) for d in (dz, df, do)))
+
+    return o * tc, backward
