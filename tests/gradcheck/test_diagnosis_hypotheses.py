@@ -1,14 +1,18 @@
 """Each hypothesis is needed: one planted bug loses its name when that hypothesis is taken away."""
 
 import importlib
+import inspect
+import pkgutil
 from contextlib import contextmanager
 
 import pytest
 from mutants import developed_on, named_causes
 
+from minis2s.gradcheck import diagnosis
+
 MODULES = {
-    name: importlib.import_module(f"minis2s.gradcheck.diagnosis.{name}")
-    for name in ("blocks", "contributions", "experiments", "fits", "numbers", "places", "spoils", "steps", "structure")
+    module.name: importlib.import_module(f"{diagnosis.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(diagnosis.__path__)
 }
 
 NEEDED_BY = {
@@ -71,10 +75,34 @@ NEEDED_BY = {
     "spoils.of_slope": "lstm_step_candidate_without_its_tanh",
     "spoils.of_spread": "mean_pool_gives_to_the_corner",
     "spoils.of_sum": "channel_scale_summed_too_far",
+    "spoils.of_windows": "conv_by_numbers_paints_without_its_stride",
     "spoils.other_values": "lstm_carries_through_the_input_gate",
     "steps.of_loop": "rnn_loop_stops_before_the_first_step",
 }
 """Hypotheses, and for each a bug that only it explains."""
+
+FOR_OTHERS = {
+    "contributions.contributions",
+    "experiments.experiments",
+    "experiments.judged",
+    "fits.fits",
+    "fits.of_shares",
+    "numbers.candidate",
+    "numbers.numbers",
+    "places.of_places",
+    "spoils.spoils",
+    "structure.structure",
+}
+"""What runs all hypotheses of a kind, or words what one has found."""
+
+
+def hypotheses():
+    """The public functions that yield candidates, or the mistakes that become candidates."""
+    for module, space in MODULES.items():
+        for name, function in inspect.getmembers(space, inspect.isfunction):
+            made_here = function.__module__ == space.__name__ and not name.startswith("_")
+            if made_here and function.__annotations__.get("return") in ("Iterator[Candidate]", "Iterator[Spoil]"):
+                yield f"{module}.{name}"
 
 
 def nothing(*_args, **_options):
@@ -110,6 +138,10 @@ def places_in(space):
 def is_named(mutant):
     """Is the true cause the first one told?"""
     return named_causes(mutant.check())[0] in mutant.causes
+
+
+def test_none_is_left_out():
+    assert set(hypotheses()) - FOR_OTHERS == set(NEEDED_BY)
 
 
 @pytest.mark.parametrize(("hypothesis", "name"), NEEDED_BY.items())

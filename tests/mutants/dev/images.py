@@ -1,6 +1,8 @@
 # ruff: noqa: RUF059 (students unpack every shape)
 """Convolution and pooling, as students write them: each with one mistake in its backward pass."""
 
+from itertools import product
+
 import numpy as np
 
 from mutants import mutant
@@ -536,5 +538,29 @@ def mean_pool_gives_to_the_corner(x):
         dx = np.zeros_like(x)
         dx[:, :, ::2, ::2] = dy / 4  # right: dx += np.kron(dy, np.ones((2, 2))) / 4
         return dx
+
+    return y, backward
+
+
+@mutant("conv_by_numbers_paints_without_its_stride", cause="off-by-one", inputs=conv_inputs, wrong=("dx",))
+def conv_by_numbers_paints_without_its_stride(x, w, b):
+    """Stride 2, without padding: one product after the other."""
+    (N, C, H, W), (F, _, K, _) = x.shape, w.shape
+    Ho, Wo = (H - K) // 2 + 1, (W - K) // 2 + 1
+    outputs, taps = list(product(range(N), range(F), range(Ho), range(Wo))), list(product(range(C), range(K), range(K)))
+    y = np.zeros((N, F, Ho, Wo))
+    for n, f, i, j in outputs:
+        y[n, f, i, j] = b[f]
+        for c, p, q in taps:
+            y[n, f, i, j] += x[n, c, 2 * i + p, 2 * j + q] * w[f, c, p, q]
+
+    def backward(dy):
+        dx, dw = np.zeros_like(x), np.zeros_like(w)
+        for n, f, i, j in outputs:
+            for c, p, q in taps:
+                dw[f, c, p, q] += dy[n, f, i, j] * x[n, c, 2 * i + p, 2 * j + q]
+                # right: dx[n, c, 2 * i + p, 2 * j + q] += dy[n, f, i, j] * w[f, c, p, q]
+                dx[n, c, i + p, j + q] += dy[n, f, i, j] * w[f, c, p, q]
+        return dx, dw, dy.sum(axis=(0, 2, 3))
 
     return y, backward
