@@ -247,3 +247,27 @@ def additive_energy_differentiated_twice(q, k, v):
         return dq, dk, dv
 
     return energy.dot(v), backward
+
+
+@mutant(
+    "causal_attention_keys_paid_by_rows",
+    cause="transposed",
+    inputs=sequences_of_one_length,
+    wrong=("dK",),
+    note="every word attends to every word: the matrix is square, and fits without being turned",
+)
+def causal_attention_keys_paid_by_rows(Q, K, V):
+    """No word sees those behind it."""
+    T, d = Q.shape[1:]
+    future = np.triu(np.ones((T, T)), k=1)
+    A = stable_softmax(Q @ K.transpose(0, 2, 1) / np.sqrt(d) - 1e9 * future)
+
+    def backward(dO):
+        dV = A.transpose(0, 2, 1) @ dO
+        dA = dO @ V.transpose(0, 2, 1)
+        dS = A * (dA - np.sum(dA * A, axis=2, keepdims=True))
+        dQ = dS @ K / np.sqrt(d)
+        dK = dS @ Q / np.sqrt(d)  # right: dK = dS.transpose(0, 2, 1) @ Q / np.sqrt(d)
+        return dQ, dK, dV
+
+    return A @ V, backward

@@ -220,3 +220,37 @@ def group_norm_counts_one_channel(x, gamma, beta):
         return dx, np.einsum("nchw,nchw->c", dout, x_hat), np.einsum("nchw->c", dout)
 
     return gamma[:, None, None] * x_hat + beta[:, None, None], backward
+
+
+@mutant(
+    "max_pool_of_overlapping_windows_assigns",
+    cause="sum-missing",
+    also=("repeated-ids-assigned",),
+    like="max_pool2d, overlapping",
+    wrong=("dx",),
+    note="a pixel that is the largest of two windows is paid by the last of them only",
+)
+def max_pool_of_overlapping_windows_assigns(x):
+    """Windows of 3 x 2 pixels, two rows and one column apart, within a frame of one pixel."""
+    N, C, H, W = x.shape
+    framed = np.full((N, C, H + 2, W + 2), -np.inf)
+    framed[:, :, 1:-1, 1:-1] = x
+    Hout, Wout = (H + 2 - 3) // 2 + 1, W + 2 - 2 + 1
+    out = np.zeros((N, C, Hout, Wout))
+    for i in range(Hout):
+        for j in range(Wout):
+            out[:, :, i, j] = framed[:, :, 2 * i : 2 * i + 3, j : j + 2].max(axis=(2, 3))
+
+    def backward(dout):
+        dframed = np.zeros(framed.shape)
+        for n in range(N):
+            for c in range(C):
+                for i in range(Hout):
+                    for j in range(Wout):
+                        window = framed[n, c, 2 * i : 2 * i + 3, j : j + 2]
+                        a, b = np.unravel_index(np.argmax(window), window.shape)
+                        # right: dframed[n, c, 2 * i + a, j + b] += dout[n, c, i, j]
+                        dframed[n, c, 2 * i + a, j + b] = dout[n, c, i, j]
+        return dframed[:, :, 1:-1, 1:-1].copy()
+
+    return out, backward

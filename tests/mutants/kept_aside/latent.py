@@ -31,3 +31,32 @@ def kl_of_the_logarithm_of_sigma(mean, logvar):
         return d * mean / batch, dlogvar
 
     return kl / batch, backward
+
+
+def posterior_and_prior(rng):
+    """Mean and log-variance (N, Z) of either."""
+    return tuple(scale * rng.standard_normal((4, 3)) for scale in (1, 0.7, 1, 0.7))
+
+
+@mutant(
+    "kl_learned_prior_flees_the_posterior",
+    cause="wrong-sign",
+    inputs=posterior_and_prior,
+    wrong=("dmu_p",),
+    note="the line of the posterior's mean, copied for the prior's",
+)
+def kl_learned_prior_flees_the_posterior(mu_q, lv_q, mu_p, lv_p):
+    """Divergence of a posterior from a prior that a network puts out too, mean over the batch."""
+    B = mu_q.shape[0]
+    var_q, var_p = np.exp(lv_q), np.exp(lv_p)
+    delta = mu_q - mu_p
+    kl = 0.5 * np.sum(lv_p - lv_q + (var_q + delta**2) / var_p - 1) / B
+
+    def backward(dkl):
+        dmu_q = dkl * delta / var_p / B
+        dmu_p = dkl * delta / var_p / B  # right: dmu_p = -dkl * delta / var_p / B
+        dlv_q = dkl * 0.5 * (var_q / var_p - 1) / B
+        dlv_p = dkl * 0.5 * (1 - (var_q + delta**2) / var_p) / B
+        return dmu_q, dlv_q, dmu_p, dlv_p
+
+    return kl, backward

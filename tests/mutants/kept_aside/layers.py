@@ -136,6 +136,43 @@ def softplus_from_its_output(x):
     return y, backward
 
 
+def column_network(rng):
+    """Examples in columns (D, N); matrices and columns of biases of two layers."""
+    return tuple(rng.standard_normal(s) for s in [(3, 5), (4, 3), (4, 1), (2, 4), (2, 1)])
+
+
+@mutant(
+    "column_network_prime_of_the_activation",
+    cause="derivative-at-preactivation",
+    inputs=column_network,
+    wrong=("dx", "dW1", "db1"),
+    note="sigmoid_prime wants z, and is given a",
+)
+def column_network_prime_of_the_activation(x, W1, b1, W2, b2):
+    def sigmoid(z):
+        return 1.0 / (1.0 + np.exp(-z))
+
+    def sigmoid_prime(z):
+        return sigmoid(z) * (1 - sigmoid(z))
+
+    weights, biases = [W1, W2], [b1, b2]
+    activations, zs = [x], []
+    for w, b in zip(weights, biases, strict=True):
+        zs.append(np.dot(w, activations[-1]) + b)
+        activations.append(sigmoid(zs[-1]))
+
+    def backward(dout):
+        nabla_w, nabla_b = [None, None], [None, None]
+        delta = dout * sigmoid_prime(zs[-1])
+        nabla_w[-1], nabla_b[-1] = np.dot(delta, activations[-2].T), delta.sum(axis=1, keepdims=True)
+        # right: delta = np.dot(weights[-1].T, delta) * sigmoid_prime(zs[-2])
+        delta = np.dot(weights[-1].T, delta) * sigmoid_prime(activations[-2])
+        nabla_w[-2], nabla_b[-2] = np.dot(delta, x.T), delta.sum(axis=1, keepdims=True)
+        return np.dot(W1.T, delta), nabla_w[0], nabla_b[0], nabla_w[1], nabla_b[1]
+
+    return activations[-1], backward
+
+
 # ------------------------------------------------------------------------------------------------ embedding and dropout
 
 
@@ -186,6 +223,35 @@ def residual_dropout_not_scaled_up(x, W, b):
         return dy + dz @ W.T, x.T @ dz, dz.sum(axis=0)
 
     return y, backward
+
+
+def windows_of_words(rng):
+    """Ids (N, L), 0 for padding, and a table (V, D)."""
+    return np.array([[3, 1, 4, 1], [5, 2, 0, 0], [6, 5, 3, 0]]), rng.standard_normal((7, 4))
+
+
+@mutant(
+    "bag_of_words_divides_by_the_padded_length",
+    cause="wrong-count",
+    inputs=windows_of_words,
+    wrong=("dtable",),
+)
+def bag_of_words_divides_by_the_padded_length(ids, table):
+    """The mean vector of the words that are there."""
+    there = (ids != 0).astype(float)
+    lengths = there.sum(axis=1)
+    bag = (table[ids] * there[:, :, None]).sum(axis=1) / lengths[:, None]
+
+    def backward(dbag):
+        N, L = ids.shape
+        dtable = np.zeros_like(table)
+        for n in range(N):
+            for k in range(L):
+                if ids[n, k] != 0:
+                    dtable[ids[n, k]] += dbag[n] / L  # right: dtable[ids[n, k]] += dbag[n] / lengths[n]
+        return None, dtable
+
+    return bag, backward
 
 
 # ---------------------------------------------------------------------------------------------------------------- norms
@@ -288,3 +354,27 @@ def layer_norm_without_one_over_std(x, weight, bias):
         return dx, (dout * hat).sum(axis=(0, 1)), dout.sum(axis=(0, 1))
 
     return out, backward
+
+
+@mutant(
+    "batchnorm_paper_formula_wrong_power",
+    cause="missing-factor",
+    inputs=norm_inputs,
+    wrong=("dx",),
+    note="the derivative of v ** -0.5 is -0.5 * v ** -1.5; the power was left as it was",
+)
+def batchnorm_paper_formula_wrong_power(x, gamma, beta):
+    m = len(x)
+    mean, var = x.mean(axis=0), x.var(axis=0)
+    v = var + 1e-5
+    xhat = (x - mean) * v**-0.5
+
+    def backward(dy):
+        dxhat = dy * gamma
+        # right: dvar = np.sum(dxhat * (x - mean), axis=0) * -0.5 * v**-1.5
+        dvar = np.sum(dxhat * (x - mean), axis=0) * -0.5 * v**-0.5
+        dmean = np.sum(dxhat * -(v**-0.5), axis=0) + dvar * np.sum(-2 * (x - mean), axis=0) / m
+        dx = dxhat * v**-0.5 + dvar * 2 * (x - mean) / m + dmean / m
+        return dx, np.sum(dy * xhat, axis=0), np.sum(dy, axis=0)
+
+    return gamma * xhat + beta, backward

@@ -105,3 +105,29 @@ def cross_entropy_divides_before_it_subtracts(scores, words, mask):
         return dloss * dscores * mask[:, :, None], None, None
 
     return (np.array(loss), np.array(float(tokens))), backward
+
+
+def ratings(rng):
+    """What four people (U, K) and six films (I, K) are like, and stars from 1 to 5, 0 where no one has voted."""
+    stars = rng.integers(1, 6, (4, 6)) * (rng.random((4, 6)) < 0.6)
+    return rng.standard_normal((4, 3)), rng.standard_normal((6, 3)), stars
+
+
+@mutant(
+    "ratings_never_given_count_as_zero_stars",
+    cause="mask-not-applied",
+    inputs=ratings,
+    wrong=("dpeople", "dfilms"),
+)
+def ratings_never_given_count_as_zero_stars(people, films, stars):
+    """Squared error of a factorisation, mean over the votes."""
+    voted = stars > 0
+    error = people @ films.T - stars
+    votes = voted.sum()
+    loss = np.sum(error[voted] ** 2) / votes
+
+    def backward(dloss):
+        dguess = 2 * dloss * error / votes  # right: dguess = 2 * dloss * error * voted / votes
+        return dguess @ films, dguess.T @ people, None
+
+    return loss, backward

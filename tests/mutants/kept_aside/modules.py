@@ -5,7 +5,7 @@ import numpy as np
 from minis2s import functional as F
 from minis2s.nn import Linear, Module
 from mutants import mutant
-from mutants.shared import build, features, parameter
+from mutants.shared import build, features, parameter, stable_softmax
 
 
 def tokens(rng):
@@ -127,3 +127,58 @@ mutant(
     inputs=lambda rng: (rng.standard_normal((4, 2, 3)),),
     wrong=("dx", "dW0", "dU0", "db0"),
 )(build(TwoStoreys))
+
+
+class Translator(Module):
+    """An Elman encoder, and an Elman decoder that starts from its last state and attends to all of them."""
+
+    def __init__(self, rng):
+        self.enc_x, self.enc_h = parameter(rng, 3, 4), parameter(rng, 4, 4)
+        self.dec_x, self.dec_h = parameter(rng, 3, 4), parameter(rng, 4, 4)
+        self.out = parameter(rng, 8, 5)
+
+    def read(self, words, start, Wx, Wh):
+        states = [start]
+        for word in words:
+            states.append(np.tanh(word @ Wx.data + states[-1] @ Wh.data))
+
+        def backward(dstates):
+            dwords, dh = np.zeros_like(words), 0
+            for t in range(len(words) - 1, -1, -1):
+                da = (dstates[t] + dh) * (1 - states[t + 1] ** 2)
+                Wx.grad += words[t].T @ da
+                Wh.grad += states[t].T @ da
+                dwords[t], dh = da @ Wx.data.T, da @ Wh.data.T
+            return dwords, dh
+
+        return np.array(states[1:]), backward
+
+    def forward(self, source, target):
+        memory, encoder_backward = self.read(source, np.zeros((source.shape[1], 4)), self.enc_x, self.enc_h)
+        states, decoder_backward = self.read(target, memory[-1], self.dec_x, self.dec_h)
+        w = stable_softmax(np.einsum("tnh,snh->nts", states, memory))
+        context = np.einsum("nts,snh->tnh", w, memory)
+        both = np.concatenate([states, context], axis=2)
+
+        def backward(dlogits):
+            self.out.grad += np.einsum("tni,tnj->ij", both, dlogits)
+            dstates, dcontext = np.split(dlogits @ self.out.data.T, 2, axis=2)
+            dw = np.einsum("tnh,snh->nts", dcontext, memory)
+            de = w * (dw - (w * dw).sum(axis=2, keepdims=True))
+            dmemory = np.einsum("nts,tnh->snh", w, dcontext) + np.einsum("nts,tnh->snh", de, states)
+            dtarget, dstart = decoder_backward(dstates + np.einsum("nts,snh->tnh", de, memory))
+            assert dstart.shape == memory[-1].shape
+            # missing: dmemory[-1] += dstart
+            dsource, _ = encoder_backward(dmemory)
+            return dsource, dtarget
+
+        return both @ self.out.data, backward
+
+
+mutant(
+    "translator_start_of_the_decoder_is_constant",
+    cause="branch-missing",
+    inputs=lambda rng: (rng.standard_normal((5, 2, 3)), rng.standard_normal((4, 2, 3))),
+    wrong=("dsource", "denc_x", "denc_h"),
+    note="the encoder learns by the attention alone",
+)(build(Translator))

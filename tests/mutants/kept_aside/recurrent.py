@@ -532,3 +532,52 @@ def gru_carry_without_the_update_gate(x, h0, weight_ih, weight_hh, bias_ih, bias
         return dx, dh, dwi, dwh, dbi, dbh, None
 
     return (y, h.copy()), backward
+
+
+def first_gru_inputs(rng):
+    """Words (T, N, D), a start (N, H), then a matrix (D, H) and one (H, H) for each of z, r and the candidate."""
+    T, N, D, H = 4, 2, 3, 5
+    weights = (0.8 * rng.standard_normal(s) for s in [(D, H), (H, H)] * 3)
+    return (rng.standard_normal((T, N, D)), rng.standard_normal((N, H)), *weights)
+
+
+@mutant(
+    "gru_of_the_paper_three_ways_home_of_four",
+    cause="branch-missing",
+    inputs=first_gru_inputs,
+    wrong=("dX", "dh0", "dWz", "dUz", "dWr", "dUr", "dW", "dU"),
+    note="the state also enters the candidate, as r * h",
+)
+def gru_of_the_paper_three_ways_home_of_four(X, h0, Wz, Uz, Wr, Ur, W, U):
+    """The reset gate acts on the state itself, before the matrix."""
+    hidden, gates = [h0], []
+    for x in X:
+        h = hidden[-1]
+        z = sigmoid(x @ Wz + h @ Uz)
+        r = sigmoid(x @ Wr + h @ Ur)
+        cand = np.tanh(x @ W + (r * h) @ U)
+        gates.append((z, r, cand))
+        hidden.append(z * h + (1 - z) * cand)
+
+    def backward(dH):
+        dX, dWz, dUz, dWr, dUr, dW, dU = (np.zeros_like(a) for a in (X, Wz, Uz, Wr, Ur, W, U))
+        dh = np.zeros_like(h0)
+        for t in reversed(range(len(X))):
+            x, h, (z, r, cand) = X[t], hidden[t], gates[t]
+            dh = dh + dH[t]
+            delta_c = dh * (1 - z) * (1 - cand**2)
+            delta_z = dh * (h - cand) * z * (1 - z)
+            drh = delta_c @ U.T
+            delta_r = drh * h * r * (1 - r)
+            dW += x.T @ delta_c
+            dU += (r * h).T @ delta_c
+            dWz += x.T @ delta_z
+            dUz += h.T @ delta_z
+            dWr += x.T @ delta_r
+            dUr += h.T @ delta_r
+            dX[t] = delta_c @ W.T + delta_z @ Wz.T + delta_r @ Wr.T
+            dh = dh * z + delta_z @ Uz.T + delta_r @ Ur.T
+            # missing: dh = dh + drh * r
+        return dX, dh, dWz, dUz, dWr, dUr, dW, dU
+
+    return np.array(hidden[1:]), backward
