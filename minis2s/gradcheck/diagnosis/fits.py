@@ -15,7 +15,7 @@ from minis2s.gradcheck.diagnosis.evidence import Evidence
 from minis2s.gradcheck.diagnosis.experiments import Elsewhere, is_array, time_axis
 from minis2s.gradcheck.diagnosis.numbers import SIMPLE, size_factors
 from minis2s.gradcheck.diagnosis.spoils import edge_groups, is_binary, named, rule_for
-from minis2s.gradcheck.diagnosis.tape import Edge, Tape
+from minis2s.gradcheck.diagnosis.tape import Edge, Rule, Tape
 
 LONGEST = 14
 """So many summands at most are told apart."""
@@ -316,8 +316,43 @@ def _mask_read_off(evidence: Evidence, tape: Tape, edge: Edge, kept: np.ndarray,
     return None
 
 
+def where_excluded(evidence: Evidence, tape: Tape) -> Iterator[Candidate]:
+    """A mask picks some places, x[mask]: what flows back to the others all the same, read off the numbers."""
+    for group in edge_groups(tape):
+        edge = group[0]
+        picked = edge.parts.get("index")
+        if len(group) > 1 or edge.kind != "part" or not isinstance(picked, np.ndarray) or picked.dtype != bool:
+            continue
+        excluded = np.ones(edge.parent.value.shape, bool)
+        excluded[picked] = False
+        places = np.argwhere(excluded)
+        if not 0 < len(places) <= LARGEST_MASK:
+            continue
+        right = tape.backward(evidence.upstream)
+        more = [tape.backward(evidence.upstream, {id(edge): _one_more(excluded.shape, place)}) for place in places]
+        reached = [k for k in evidence.wrong if any(np.any(m[k] != right[k]) for m in more)]
+        if not reached:
+            continue
+        joined = [np.concatenate([(m[k] - right[k]).ravel() for k in reached]) for m in more]
+        yours = np.concatenate([(evidence.yours[k] - right[k]).ravel() for k in reached])
+        if coefficients(joined, yours, np.zeros_like(yours)) is not None:
+            yield Candidate(
+                "mask-not-applied", dict.fromkeys(reached, 0.0), 1.0, "",
+                f"gradient flows back to {named(edge.parent)} where the mask excludes",
+                "What the forward pass does not pick must receive no gradient: was the mask applied on the way back?",
+            )  # fmt: skip
+
+
+def _one_more(shape: tuple[int, ...], place: np.ndarray) -> Rule:
+    """The rule of an edge, and 1 more at one place."""
+    extra = np.zeros(shape)
+    extra[tuple(place)] = 1
+    return lambda edge, dy: edge.rule(edge, dy) + extra
+
+
 FITS: tuple[Callable[[Evidence, Tape], Iterator[Candidate]], ...] = (
     factors_on_the_way,
     shares_of_the_uses,
     another_mask,
+    where_excluded,
 )

@@ -537,6 +537,13 @@ def of_product(group: Group, words: str) -> Iterator[Spoil]:
             "y = x W^T gives dW = dy^T x: which side does x stand on?",
             rule_for(group, lambda e, dy: e.rule(e, dy).swapaxes(-1, -2)),
         )  # fmt: skip
+    square = edge.child.value.shape[-2:]
+    if edge.child.value.ndim >= 2 and square[0] == square[1] > 1 and len(shape) >= 2 and other.ndim >= 2:
+        yield Spoil(
+            "transposed", 1.1 + extra, f"the gradient of the product is transposed on its way to {target}{words}",
+            "y = a b gives da = dy b^T and db = a^T dy: is one transpose too many or too few?",
+            rule_for(group, lambda e, dy: e.rule(e, dy.swapaxes(-1, -2))),
+        )  # fmt: skip
     if edge.kind == "right" and len(shape) == 2 and other.ndim >= 2:
         for spelt, pick in (("first", 0), ("last", -1)):
             what = "item" if other.ndim == 2 else "step"
