@@ -254,3 +254,91 @@ def max_pool_of_overlapping_windows_assigns(x):
         return dframed[:, :, 1:-1, 1:-1].copy()
 
     return out, backward
+
+
+@mutant(
+    "naive_conv_never_cuts_its_frame_off",
+    cause="zero-gradient",
+    inputs=conv_inputs,
+    wrong=("dx",),
+    note="everything is added up in the padded array, and the one made for the answer is returned as it was",
+)
+def naive_conv_never_cuts_its_frame_off(x, w, b):
+    """Stride 2, padding 1."""
+    stride, pad = 2, 1
+    N, _, H, W = x.shape
+    F, _, HH, WW = w.shape
+    H_out, W_out = 1 + (H + 2 * pad - HH) // stride, 1 + (W + 2 * pad - WW) // stride
+    x_pad = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)), mode="constant")
+    out = np.zeros((N, F, H_out, W_out))
+    for n in range(N):
+        for f in range(F):
+            for i in range(H_out):
+                for j in range(W_out):
+                    window = x_pad[n, :, i * stride : i * stride + HH, j * stride : j * stride + WW]
+                    out[n, f, i, j] = np.sum(window * w[f]) + b[f]
+
+    def backward(dout):
+        dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros_like(b)
+        dx_pad = np.zeros_like(x_pad)
+        for n in range(N):
+            for f in range(F):
+                db[f] += dout[n, f].sum()
+                for i in range(H_out):
+                    for j in range(W_out):
+                        rows = slice(i * stride, i * stride + HH)
+                        cols = slice(j * stride, j * stride + WW)
+                        dw[f] += x_pad[n, :, rows, cols] * dout[n, f, i, j]
+                        dx_pad[n, :, rows, cols] += w[f] * dout[n, f, i, j]
+        # missing: dx[:] = dx_pad[:, :, pad:-pad, pad:-pad]
+        return dx, dw, db
+
+    return out, backward
+
+
+@mutant(
+    "spatial_batchnorm_reshapes_back",
+    cause="permuted-axes",
+    like="batch_norm",
+    wrong=("dx",),
+    note="channels were moved to the end before the pixels were laid out as rows; the way back is a reshape only",
+)
+def spatial_batchnorm_reshapes_back(x, gamma, beta):
+    """A row for every pixel, then as for rows."""
+    N, C, H, W = x.shape
+    flat = x.transpose(0, 2, 3, 1).reshape(-1, C)
+    std = np.sqrt(flat.var(axis=0) + 1e-5)
+    x_norm = (flat - flat.mean(axis=0)) / std
+    out = (gamma * x_norm + beta).reshape(N, H, W, C).transpose(0, 3, 1, 2)
+
+    def backward(dout):
+        dflat = dout.transpose(0, 2, 3, 1).reshape(-1, C)
+        m = dflat.shape[0]
+        dgamma, dbeta = np.sum(dflat * x_norm, axis=0), np.sum(dflat, axis=0)
+        dx_flat = gamma / (m * std) * (m * dflat - dbeta - x_norm * dgamma)
+        dx = dx_flat.reshape(N, C, H, W)  # right: dx = dx_flat.reshape(N, H, W, C).transpose(0, 3, 1, 2)
+        return dx, dgamma, dbeta
+
+    return out, backward
+
+
+@mutant(
+    "upsampling_reads_one_copy",
+    cause="sum-missing",
+    like="interpolate",
+    wrong=("dx",),
+    note="a pixel was copied to six places, and hears from the first of them",
+)
+def upsampling_reads_one_copy(x):
+    """Every pixel becomes two rows and three columns."""
+    out = x.repeat(2, axis=2).repeat(3, axis=3)
+
+    def backward(dout):
+        dx = np.zeros_like(x)
+        for i in range(x.shape[2]):
+            for j in range(x.shape[3]):
+                # right: dx[:, :, i, j] = dout[:, :, 2 * i : 2 * i + 2, 3 * j : 3 * j + 3].sum(axis=(2, 3))
+                dx[:, :, i, j] = dout[:, :, 2 * i, 3 * j]
+        return dx
+
+    return out, backward

@@ -60,3 +60,64 @@ def kl_learned_prior_flees_the_posterior(mu_q, lv_q, mu_p, lv_p):
         return dmu_q, dlv_q, dmu_p, dlv_p
 
     return kl, backward
+
+
+def encoder_heads_inputs(rng):
+    """Hidden features (N, D), and for the mean and the log-variance a matrix (D, Z) and a bias (Z,)."""
+    return tuple(0.7 * rng.standard_normal(s) for s in [(4, 5), (5, 3), (3,), (5, 3), (3,)])
+
+
+@mutant(
+    "encoder_sigma_left_out_of_the_chain",
+    cause="missing-factor",
+    inputs=encoder_heads_inputs,
+    wrong=("dh", "dW_var", "db_var"),
+    note="exp(v / 2) was derived as if the exponential went away: the half stays, sigma does not",
+)
+def encoder_sigma_left_out_of_the_chain(h, W_mu, b_mu, W_var, b_var):
+    mu = h @ W_mu + b_mu
+    log_var = h @ W_var + b_var
+    sigma = np.exp(0.5 * log_var)
+    z = mu + sigma * NOISE
+
+    def backward(dz):
+        dmu = dz
+        dsigma = dz * NOISE
+        dlog_var = dsigma * 0.5  # right: dlog_var = dsigma * 0.5 * sigma
+        dh = dmu @ W_mu.T + dlog_var @ W_var.T
+        return dh, h.T @ dmu, dmu.sum(axis=0), h.T @ dlog_var, dlog_var.sum(axis=0)
+
+    return z, backward
+
+
+def decoder_inputs(rng):
+    """Data (N, D), mean and log-variance (N, Z), the decoder's matrix (Z, D)."""
+    return tuple(rng.standard_normal(s) for s in [(4, 5), (4, 3), (4, 3), (3, 5)])
+
+
+@mutant(
+    "elbo_backpropagates_the_reconstruction_only",
+    cause="branch-missing",
+    inputs=decoder_inputs,
+    wrong=("dmu", "dlogvar"),
+    note="the divergence is in the loss, and is forgotten in its gradient",
+)
+def elbo_backpropagates_the_reconstruction_only(x, mu, logvar, W):
+    """Squared error of a linear decoder plus the divergence from N(0, 1), mean over the batch."""
+    N = len(x)
+    std = np.exp(logvar / 2)
+    z = mu + std * NOISE
+    x_hat = np.dot(z, W)
+    reconstruction = 0.5 * np.sum((x_hat - x) ** 2) / N
+    kl = -0.5 * np.sum(1 + logvar - mu**2 - np.exp(logvar)) / N
+
+    def backward(dloss):
+        dx_hat = dloss * (x_hat - x) / N
+        dW = np.dot(z.T, dx_hat)
+        dz = np.dot(dx_hat, W.T)
+        dmu, dlogvar = dz, dz * NOISE * std / 2
+        # missing: dmu = dmu + dloss * mu / N
+        # missing: dlogvar = dlogvar + dloss * 0.5 * (np.exp(logvar) - 1) / N
+        return -dx_hat, dmu, dlogvar, dW
+
+    return reconstruction + kl, backward

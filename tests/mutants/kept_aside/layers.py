@@ -84,6 +84,43 @@ def linear_answers_in_half_the_digits(x, weight, bias):
     return x @ weight.T, backward
 
 
+class Dense:
+    """A layer that keeps an array for each gradient and fills it in place."""
+
+    def __init__(self, W, b):
+        self.params = [W, b]
+        self.grads = [np.zeros_like(W), np.zeros_like(b)]
+
+    def forward(self, x):
+        W, b = self.params
+        self.x = x
+        return np.dot(x, W) + b
+
+    def backward(self, dout):
+        W, b = self.params
+        self.grads[0][...] = np.dot(self.x.T, dout)
+        self.grads[1][...] = np.sum(dout)  # right: self.grads[1][...] = np.sum(dout, axis=0)
+        return np.dot(dout, W.T)
+
+
+@mutant(
+    "dense_bias_one_number_for_all",
+    cause="wrong-sum-axis",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(5, 4), (4, 3), (3,)]),
+    wrong=("db",),
+    note="the axis is forgotten, and `[...] =` spreads the one number over the bias",
+)
+def dense_bias_one_number_for_all(x, W, b):
+    layer = Dense(W, b)
+    out = layer.forward(x)
+
+    def backward(dout):
+        dx = layer.backward(dout)
+        return dx, *(grad.copy() for grad in layer.grads)
+
+    return out, backward
+
+
 # ---------------------------------------------------------------------------------------------------- nodes of a graph
 
 
@@ -171,6 +208,65 @@ def column_network_prime_of_the_activation(x, W1, b1, W2, b2):
         return np.dot(W1.T, delta), nabla_w[0], nabla_b[0], nabla_w[1], nabla_b[1]
 
     return activations[-1], backward
+
+
+def linear_activation_forward(A_prev, W, b):
+    Z = np.dot(W, A_prev) + b
+    return np.tanh(Z), (A_prev, W, np.tanh(Z))
+
+
+def linear_activation_backward(dA, cache):
+    A_prev, W, A = cache
+    m = A_prev.shape[1]
+    dZ = dA * (1 - np.power(A, 2))
+    dW = np.dot(dZ, A_prev.T) / m  # right: dW = np.dot(dZ, A_prev.T)
+    db = np.sum(dZ, axis=1, keepdims=True) / m  # right: db = np.sum(dZ, axis=1, keepdims=True)
+    return np.dot(W.T, dZ), dW, db
+
+
+@mutant(
+    "column_layers_average_over_the_examples",
+    cause="wrong-count",
+    inputs=column_network,
+    wrong=("dW1", "db1", "dW2", "db2"),
+    note="the 1/m belongs to a cost that is a mean, and was written into every layer",
+)
+def column_layers_average_over_the_examples(x, W1, b1, W2, b2):
+    A1, cache1 = linear_activation_forward(x, W1, b1)
+    A2, cache2 = linear_activation_forward(A1, W2, b2)
+
+    def backward(dA2):
+        dA1, dW2, db2 = linear_activation_backward(dA2, cache2)
+        dx, dW1, db1 = linear_activation_backward(dA1, cache1)
+        return dx, dW1, db1, dW2, db2
+
+    return A2, backward
+
+
+def two_relu_layers(rng):
+    """Rows (N, D), matrices and biases of two layers."""
+    return tuple(rng.standard_normal(s) for s in [(6, 3), (3, 5), (5,), (5, 2), (2,)])
+
+
+@mutant(
+    "relu_looks_at_the_gradient",
+    cause="derivative-at-preactivation",
+    inputs=two_relu_layers,
+    wrong=("dx", "dW1", "db1"),
+    note="what is negative in the gradient is cut off, not what was negative on the way there",
+)
+def relu_looks_at_the_gradient(x, W1, b1, W2, b2):
+    z1 = x.dot(W1) + b1
+    h1 = np.maximum(0, z1)
+    out = h1.dot(W2) + b2
+
+    def backward(dout):
+        dW2, db2 = h1.T.dot(dout), dout.sum(axis=0)
+        dz1 = dout.dot(W2.T)
+        dz1[dz1 <= 0] = 0  # right: dz1[z1 <= 0] = 0
+        return dz1.dot(W1.T), x.T.dot(dz1), dz1.sum(axis=0), dW2, db2
+
+    return out, backward
 
 
 # ------------------------------------------------------------------------------------------------ embedding and dropout

@@ -131,3 +131,64 @@ def ratings_never_given_count_as_zero_stars(people, films, stars):
         return dguess @ films, dguess.T @ people, None
 
     return loss, backward
+
+
+def three_inputs_one_output(rng):
+    """Rows (N, 3), matrices of two layers, a yes or no for each row (N, 1)."""
+    return *(rng.standard_normal(s) for s in [(6, 3), (3, 4), (4, 1)]), rng.integers(0, 2, (6, 1))
+
+
+@mutant(
+    "tiny_network_slope_of_the_output_twice",
+    cause="activation-derivative-doubled",
+    inputs=three_inputs_one_output,
+    wrong=("dX", "dsyn0", "dsyn1"),
+    note="p - y is the gradient at the logit already; the line with the slope is from the code for squared error",
+)
+def tiny_network_slope_of_the_output_twice(X, syn0, syn1, y):
+    """Two sigmoid layers, binary cross-entropy."""
+
+    def nonlin(x, deriv=False):
+        return x * (1 - x) if deriv else 1 / (1 + np.exp(-x))
+
+    l1 = nonlin(np.dot(X, syn0))
+    l2 = nonlin(np.dot(l1, syn1))
+    loss = -np.mean(y * np.log(l2) + (1 - y) * np.log(1 - l2))
+
+    def backward(dloss):
+        l2_error = dloss * (l2 - y) / len(y)
+        l2_delta = l2_error * nonlin(l2, deriv=True)  # right: l2_delta = l2_error
+        l1_error = l2_delta.dot(syn1.T)
+        l1_delta = l1_error * nonlin(l1, deriv=True)
+        return l1_delta.dot(syn0.T), X.T.dot(l1_delta), l1.T.dot(l2_delta), None
+
+    return loss, backward
+
+
+def linear_classifier_inputs(rng):
+    """Rows (N, D), a matrix (D, C) and a bias (C,), the right class (N,)."""
+    return *(rng.standard_normal(s) for s in [(6, 4), (4, 3), (3,)]), rng.integers(0, 3, 6)
+
+
+@mutant(
+    "softmax_classifier_subtracts_in_its_probabilities",
+    cause="second-call-differs",
+    inputs=linear_classifier_inputs,
+    note="dscores is another name for probs, and not a copy",
+)
+def softmax_classifier_subtracts_in_its_probabilities(X, W, b, y):
+    num_examples = X.shape[0]
+    scores = np.dot(X, W) + b
+    exp_scores = np.exp(scores)
+    probs = exp_scores / np.sum(exp_scores, axis=1, keepdims=True)
+    correct_logprobs = -np.log(probs[range(num_examples), y])
+    loss = np.sum(correct_logprobs) / num_examples
+
+    def backward(dloss):
+        dscores = probs  # right: dscores = probs.copy()
+        dscores[range(num_examples), y] -= 1
+        dscores /= num_examples
+        dscores *= dloss
+        return np.dot(dscores, W.T), np.dot(X.T, dscores), np.sum(dscores, axis=0), None
+
+    return loss, backward
