@@ -42,7 +42,15 @@ def gates(x, h, c, *weights):
 
 REFERENCES = {
     "rnn_step_pair_linear": lambda x, h, W, U, b: F.rnn_step(x, h, W.T, U.T, b, 0 * b)[0],
-    **dict.fromkeys(["rnn_no_flow", "rnn_overwrites_weights", "time_rnn_never_cleared"], network),
+    **dict.fromkeys(
+        [
+            "rnn_no_flow",
+            "rnn_overwrites_weights",
+            "time_rnn_never_cleared",
+            "rnn_adds_the_carry_into_the_gradient_it_was_given",
+        ],
+        network,
+    ),
     "lstm_drops_next_c": memory,
     **dict.fromkeys(["lstm_gates_apart_mixed_up", "lstm_gates_apart_returned_in_another_order"], gates),
     **dict.fromkeys(["softmax_as_if_sigmoid", "softmax_summed_over_the_batch"], lambda x: F.softmax(x)[0]),

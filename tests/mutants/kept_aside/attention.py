@@ -271,3 +271,108 @@ def causal_attention_keys_paid_by_rows(Q, K, V):
         return dQ, dK, dV
 
     return A @ V, backward
+
+
+def words_and_projections(rng):
+    """Words (N, L, D) and three matrices (D, A), the last (D, E)."""
+    D, A, E = 5, 4, 3
+    return (rng.standard_normal((2, 6, D)), *(0.7 * rng.standard_normal((D, width)) for width in (A, A, E)))
+
+
+@mutant(
+    "self_attention_words_learn_not_from_their_values",
+    cause="branch-missing",
+    inputs=words_and_projections,
+    wrong=("dX",),
+    note="every word is query, key and value",
+)
+def self_attention_words_learn_not_from_their_values(X, W_q, W_k, W_v):
+    """One sentence after the other."""
+    scale = 1 / np.sqrt(W_q.shape[1])
+    saved, outputs = [], []
+    for words in X:
+        Q, K, V = words @ W_q, words @ W_k, words @ W_v
+        weights = stable_softmax(Q @ K.T * scale)
+        saved.append((words, Q, K, V, weights))
+        outputs.append(weights @ V)
+
+    def backward(dOut):
+        dX, dW_q, dW_k, dW_v = (np.zeros_like(a) for a in (X, W_q, W_k, W_v))
+        for i, (words, Q, K, V, weights) in enumerate(saved):
+            dV = weights.T @ dOut[i]
+            dweights = dOut[i] @ V.T
+            dscores = weights * (dweights - (dweights * weights).sum(axis=1, keepdims=True)) * scale
+            dQ = dscores @ K
+            dK = dscores.T @ Q
+            dW_q += words.T @ dQ
+            dW_k += words.T @ dK
+            dW_v += words.T @ dV
+            dX[i] = dQ @ W_q.T + dK @ W_k.T
+            # missing: dX[i] += dV @ W_v.T
+        return dX, dW_q, dW_k, dW_v
+
+    return np.array(outputs), backward
+
+
+@mutant(
+    "attention_dropout_masks_drawn_again_in_the_other_order",
+    cause="dropout-new-mask",
+    inputs=queries_keys_values,
+    wrong=("dq", "dk", "dv"),
+    note="the same seed, so the same numbers, but the backward pass asks for the outer mask first",
+)
+def attention_dropout_masks_drawn_again_in_the_other_order(q, k, v):
+    """Dropout of the weights, and of what comes out; the masks are not kept, to save memory."""
+    d, p = q.shape[2], 0.3
+
+    def draw_mask(stream, shape):
+        return (stream.random(shape) >= p) / (1 - p)
+
+    probs = stable_softmax(np.matmul(q, k.transpose(0, 2, 1)) / d**0.5)
+    stream = np.random.default_rng(42)
+    dropped = probs * draw_mask(stream, probs.shape)
+    out = np.matmul(dropped, v)
+
+    def backward(dout):
+        stream = np.random.default_rng(42)
+        outer = draw_mask(stream, out.shape)  # right: inner = draw_mask(stream, probs.shape)
+        inner = draw_mask(stream, probs.shape)  # right: outer = draw_mask(stream, out.shape)
+        dout = dout * outer
+        dprobs = np.matmul(dout, v.transpose(0, 2, 1)) * inner
+        ds = probs * (dprobs - (probs * dprobs).sum(axis=-1, keepdims=True)) / d**0.5
+        dv = np.matmul((probs * inner).transpose(0, 2, 1), dout)
+        return np.matmul(ds, k), np.matmul(ds.transpose(0, 2, 1), q), dv
+
+    return out * draw_mask(stream, out.shape), backward
+
+
+def alignment_inputs(rng):
+    """The decoder's state (N, H), the encoder's (N, S, E), a matrix for each, a bias (A,) and a vector (A,)."""
+    shapes = [(3, 4), (3, 5, 6), (4, 2), (6, 2), (2,), (2,)]
+    return tuple(rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "bahdanau_bias_keeps_its_dimensions",
+    cause="gradient-shape",
+    inputs=alignment_inputs,
+    note="`keepdims=True` from the line for the softmax, (1, 1, A) instead of (A,)",
+)
+def bahdanau_bias_keeps_its_dimensions(s, annotations, W_a, U_a, b_a, v_a):
+    hidden = np.tanh((s @ W_a)[:, None, :] + annotations @ U_a + b_a)
+    alpha = stable_softmax(hidden @ v_a)
+    context = np.sum(alpha[:, :, None] * annotations, axis=1)
+
+    def backward(dcontext):
+        dalpha = np.sum(annotations * dcontext[:, None, :], axis=2)
+        denergy = alpha * (dalpha - np.sum(alpha * dalpha, axis=1, keepdims=True))
+        dhidden = denergy[:, :, None] * v_a * (1 - hidden**2)
+        dquery = np.sum(dhidden, axis=1)
+        dannotations = alpha[:, :, None] * dcontext[:, None, :] + dhidden @ U_a.T
+        dU_a = np.einsum("nse,nsa->ea", annotations, dhidden)
+        # right: db_a = np.sum(dhidden, axis=(0, 1))
+        db_a = np.sum(dhidden, axis=(0, 1), keepdims=True)
+        dv_a = np.einsum("ns,nsa->a", denergy, hidden)
+        return dquery @ W_a.T, dannotations, s.T @ dquery, dU_a, db_a, dv_a
+
+    return context, backward

@@ -182,3 +182,121 @@ mutant(
     wrong=("dsource", "denc_x", "denc_h"),
     note="the encoder learns by the attention alone",
 )(build(Translator))
+
+
+class SkipGram(Module):
+    """Word vectors by negative sampling: the word beside is told from words drawn at random."""
+
+    def __init__(self, rng):
+        self.inside, self.outside = parameter(rng, 7, 4), parameter(rng, 7, 4)
+
+    def forward(self, centre, beside, noise):
+        ids = np.concatenate([beside[:, None], noise], axis=1)
+        sign = np.ones(ids.shape)
+        sign[:, 1:] = -1
+        v, u = self.inside.data[centre], self.outside.data[ids]
+        score = sign * np.sum(u * v[:, None], axis=2)
+        loss = np.sum(np.log(1 + np.exp(-score)))
+
+        def backward(dloss):
+            dscore = -dloss * sign / (1 + np.exp(score))
+            np.add.at(self.inside.grad, centre, np.sum(dscore[:, :, None] * u, axis=1))
+            du = dscore[:, :, None] * v[:, None]
+            self.outside.grad[ids] += du  # right: np.add.at(self.outside.grad, ids, du)
+            return None, None, None
+
+        return loss, backward
+
+
+def windows(rng):
+    """Five words, the one beside each, and three others; some are drawn more than once."""
+    return np.array([2, 0, 5, 2, 1]), np.array([0, 2, 3, 6, 2]), rng.integers(0, 7, (5, 3))
+
+
+mutant("skip_gram_noise_drawn_twice_counts_once", cause="repeated-ids-assigned", inputs=windows, wrong=("doutside",))(
+    build(SkipGram)
+)
+
+
+class LastStateClassifier(Module):
+    """Elman network whose last state is classified."""
+
+    def __init__(self, rng):
+        self.Wax, self.Waa, self.ba = parameter(rng, 4, 5), parameter(rng, 5, 5), parameter(rng, 5)
+        self.Wya, self.by = parameter(rng, 5, 3), parameter(rng, 3)
+
+    def forward(self, x):
+        m, T, _ = x.shape
+        a = [np.zeros((m, 5))]
+        for t in range(T):
+            a.append(np.tanh(x[:, t] @ self.Wax.data + a[t] @ self.Waa.data + self.ba.data))
+
+        def backward(dz):
+            share = 1 / m  # right: share = 1
+            self.Wya.grad += share * (a[T].T @ dz)
+            self.by.grad += share * dz.sum(axis=0)
+            dx, da = np.zeros_like(x), dz @ self.Wya.data.T
+            for t in range(T, 0, -1):
+                dtanh = da * (1 - a[t] ** 2)
+                self.Wax.grad += share * (x[:, t - 1].T @ dtanh)
+                self.Waa.grad += share * (a[t - 1].T @ dtanh)
+                self.ba.grad += share * dtanh.sum(axis=0)
+                dx[:, t - 1], da = dtanh @ self.Wax.data.T, dtanh @ self.Waa.data.T
+            return dx
+
+        return a[T] @ self.Wya.data + self.by.data, backward
+
+
+mutant(
+    "classifier_weights_share_a_mean_that_no_loss_took",
+    cause="wrong-count",
+    also=("constant-factor",),
+    inputs=lambda rng: (rng.standard_normal((3, 6, 4)),),
+    wrong=("dWax", "dWaa", "dba", "dWya", "dby"),
+    note="dW = 1/m ..., by habit: the loss, where the mean is, divides already",
+)(build(LastStateClassifier))
+
+
+class Sentiment(Module):
+    """Reads a sentence with an Elman network, and says how likely it is that it praises."""
+
+    def __init__(self, rng):
+        self.vectors, self.W, self.U = parameter(rng, 6, 3), parameter(rng, 3, 4), parameter(rng, 4, 4)
+        self.w, self.b = parameter(rng, 4), parameter(rng, 1)
+
+    def forward(self, ids, praises):
+        e, embedding_backward = F.embedding(ids, self.vectors.data)
+        h = [np.zeros((len(ids), 4))]
+        for t in range(ids.shape[1]):
+            h.append(np.tanh(e[:, t] @ self.W.data + h[-1] @ self.U.data))
+        p = 1 / (1 + np.exp(-(h[-1] @ self.w.data + self.b.data)))
+        loss = -np.mean(praises * np.log(p) + (1 - praises) * np.log(1 - p))
+
+        def backward(dloss):
+            dlogit = dloss * (p - praises) / len(p)
+            dlogit = dlogit * p * (1 - p)  # right: dlogit = np.array(dlogit)
+            self.w.grad += h[-1].T @ dlogit
+            self.b.grad += dlogit.sum()
+            dh, de = np.outer(dlogit, self.w.data), np.zeros_like(e)
+            for t in range(ids.shape[1] - 1, -1, -1):
+                da = dh * (1 - h[t + 1] ** 2)
+                self.W.grad += e[:, t].T @ da
+                self.U.grad += h[t].T @ da
+                de[:, t], dh = da @ self.W.data.T, da @ self.U.data.T
+            self.vectors.grad += embedding_backward(de)[1]
+            return None, None
+
+        return loss, backward
+
+
+def reviews(rng):
+    return rng.integers(0, 6, (5, 4)), np.array([1, 0, 0, 1, 1])
+
+
+mutant(
+    "sentiment_sigmoid_differentiated_after_p_minus_y",
+    cause="activation-derivative-doubled",
+    inputs=reviews,
+    wrong=("dvectors", "dW", "dU", "dw", "db"),
+    note="p - y is the derivative of both, loss and sigmoid",
+)(build(Sentiment))

@@ -581,3 +581,165 @@ def gru_of_the_paper_three_ways_home_of_four(X, h0, Wz, Uz, Wr, Ur, W, U):
         return dX, dh, dWz, dUz, dWr, dUr, dW, dU
 
     return np.array(hidden[1:]), backward
+
+
+@mutant(
+    "gru_update_gate_of_the_other_convention",
+    cause="wrong-sign",
+    inputs=first_gru_inputs,
+    wrong=("dxs", "dh_init", "dWz", "dUz", "dWr", "dUr", "dWc", "dUc"),
+    note="z lets the new in here; its gradient was copied from where z keeps the old",
+)
+def gru_update_gate_of_the_other_convention(xs, h_init, Wz, Uz, Wr, Ur, Wc, Uc):
+    """h = (1 - z) h + z c."""
+    T = xs.shape[0]
+    z, r, c, h = {}, {}, {}, {-1: h_init}
+    for t in range(T):
+        z[t] = sigmoid(np.dot(xs[t], Wz) + np.dot(h[t - 1], Uz))
+        r[t] = sigmoid(np.dot(xs[t], Wr) + np.dot(h[t - 1], Ur))
+        c[t] = np.tanh(np.dot(xs[t], Wc) + np.dot(r[t] * h[t - 1], Uc))
+        h[t] = (1 - z[t]) * h[t - 1] + z[t] * c[t]
+
+    def backward(dhs):
+        dxs = np.zeros_like(xs)
+        grads = {"Wz": 0, "Uz": 0, "Wr": 0, "Ur": 0, "Wc": 0, "Uc": 0}
+        dh_next = np.zeros_like(h_init)
+        for t in reversed(range(T)):
+            dh = dhs[t] + dh_next
+            dc_raw = dh * z[t] * (1 - c[t] ** 2)
+            dz = dh * (h[t - 1] - c[t])  # right: dz = dh * (c[t] - h[t - 1])
+            dz_raw = dz * z[t] * (1 - z[t])
+            drh = np.dot(dc_raw, Uc.T)
+            dr_raw = drh * h[t - 1] * r[t] * (1 - r[t])
+            for gate, raw in (("z", dz_raw), ("r", dr_raw), ("c", dc_raw)):
+                grads["W" + gate] = grads["W" + gate] + np.dot(xs[t].T, raw)
+                seen = r[t] * h[t - 1] if gate == "c" else h[t - 1]
+                grads["U" + gate] = grads["U" + gate] + np.dot(seen.T, raw)
+            dxs[t] = np.dot(dz_raw, Wz.T) + np.dot(dr_raw, Wr.T) + np.dot(dc_raw, Wc.T)
+            dh_next = dh * (1 - z[t]) + drh * r[t] + np.dot(dz_raw, Uz.T) + np.dot(dr_raw, Ur.T)
+        return (dxs, dh_next, *grads.values())
+
+    return np.array([h[t] for t in range(T)]), backward
+
+
+# ------------------------------------------------------------------------------------- as in the well-known notebooks
+
+
+def characters(rng):
+    """Letters (T,) and the ones that follow, then a state (H, 1) and the weights, for columns."""
+    V, H, T = 6, 5, 7
+    weights = (0.6 * rng.standard_normal(s) for s in [(H, 1), (H, V), (H, H), (V, H), (H, 1), (V, 1)])
+    return (rng.integers(0, V, T), rng.integers(0, V, T), *weights)
+
+
+@mutant(
+    "char_rnn_sends_the_error_on_through_whh_unturned",
+    cause="transposed",
+    inputs=characters,
+    wrong=("dhprev", "dWxh", "dWhh", "dbh"),
+    note="Whh is square, and fits either way",
+)
+def char_rnn_sends_the_error_on_through_whh_unturned(inputs, targets, hprev, Wxh, Whh, Why, bh, by):
+    xs, hs, ps = {}, {-1: hprev}, {}
+    loss = 0.0
+    for t in range(len(inputs)):
+        xs[t] = np.zeros((Wxh.shape[1], 1))
+        xs[t][inputs[t]] = 1
+        hs[t] = np.tanh(np.dot(Wxh, xs[t]) + np.dot(Whh, hs[t - 1]) + bh)
+        ys = np.dot(Why, hs[t]) + by
+        ps[t] = np.exp(ys - ys.max()) / np.sum(np.exp(ys - ys.max()))
+        loss -= np.log(ps[t][targets[t], 0])
+
+    def backward(dloss):
+        dWxh, dWhh, dWhy = np.zeros_like(Wxh), np.zeros_like(Whh), np.zeros_like(Why)
+        dbh, dby = np.zeros_like(bh), np.zeros_like(by)
+        dhnext = np.zeros_like(hprev)
+        for t in reversed(range(len(inputs))):
+            dy = np.copy(ps[t])
+            dy[targets[t]] -= 1
+            dy *= dloss
+            dWhy += np.dot(dy, hs[t].T)
+            dby += dy
+            dh = np.dot(Why.T, dy) + dhnext
+            dhraw = (1 - hs[t] * hs[t]) * dh
+            dbh += dhraw
+            dWxh += np.dot(dhraw, xs[t].T)
+            dWhh += np.dot(dhraw, hs[t - 1].T)
+            dhnext = np.dot(Whh, dhraw)  # right: dhnext = np.dot(Whh.T, dhraw)
+        return None, None, dhnext, dWxh, dWhh, dWhy, dbh, dby
+
+    return loss, backward
+
+
+@mutant(
+    "rnn_adds_the_carry_into_the_gradient_it_was_given",
+    cause="dy-changed",
+    inputs=rnn_inputs,
+    note="`dh[:, t]` is a view of the caller's array",
+)
+def rnn_adds_the_carry_into_the_gradient_it_was_given(x, h0, Wx, Wh, b):
+    N, T, D = x.shape
+    h = np.zeros((N, T, h0.shape[1]))
+    for t in range(T):
+        h[:, t] = np.tanh(x[:, t].dot(Wx) + (h0 if t == 0 else h[:, t - 1]).dot(Wh) + b)
+
+    def step_backward(dnext_h, t):
+        draw = dnext_h * (1 - h[:, t] ** 2)
+        before = h0 if t == 0 else h[:, t - 1]
+        return draw.dot(Wx.T), draw.dot(Wh.T), x[:, t].T.dot(draw), before.T.dot(draw), draw.sum(axis=0)
+
+    def backward(dh):
+        dx, dWx, dWh, db = np.zeros_like(x), np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
+        dprev_h = np.zeros_like(h0)
+        # missing: dh = dh.copy()
+        for t in range(T - 1, -1, -1):
+            dh[:, t] += dprev_h
+            dx[:, t], dprev_h, dWx_t, dWh_t, db_t = step_backward(dh[:, t], t)
+            dWx += dWx_t
+            dWh += dWh_t
+            db += db_t
+        return dx, dprev_h, dWx, dWh, db
+
+    return h, backward
+
+
+def columns(rng):
+    """Input (n_x, m), state and cell (n_a, m), then for each gate a matrix on both and a column of biases."""
+    n_x, n_a, m = 3, 5, 4
+    weights = (0.7 * rng.standard_normal(s) for s in [(n_a, n_a + n_x), (n_a, 1)] * 4)
+    return (rng.standard_normal((n_x, m)), *(rng.standard_normal((n_a, m)) for _ in "ac"), *weights)
+
+
+def lstm_columns_forward(xt, a_prev, c_prev, Wf, bf, Wi, bi, Wc, bc, Wo, bo):
+    concat = np.concatenate([a_prev, xt], axis=0)
+    ft = sigmoid(Wf @ concat + bf)
+    it = sigmoid(Wi @ concat + bi)
+    cct = np.tanh(Wc @ concat + bc)
+    ot = sigmoid(Wo @ concat + bo)
+    c_next = ft * c_prev + it * cct
+    a_next = ot * np.tanh(c_next)
+    return (a_next, c_next), (a_next, c_next, c_prev, concat, ft, it, cct, ot, Wf, Wi, Wc, Wo)
+
+
+def lstm_columns_backward(da_next, dc_next, cache):
+    a_next, c_next, c_prev, concat, ft, it, cct, ot, Wf, Wi, Wc, Wo = cache
+    n_a = a_next.shape[0]
+    dot = da_next * np.tanh(c_next) * ot * (1 - ot)
+    # right: dcell = dc_next + da_next * ot * (1 - np.square(np.tanh(c_next)))
+    dcell = dc_next + da_next * ot * (1 - np.square(c_next))
+    dcct = dcell * it * (1 - np.square(cct))
+    dit = dcell * cct * it * (1 - it)
+    dft = dcell * c_prev * ft * (1 - ft)
+    dconcat = Wf.T @ dft + Wi.T @ dit + Wc.T @ dcct + Wo.T @ dot
+    weights = []
+    for dgate in (dft, dit, dcct, dot):
+        weights += [dgate @ concat.T, np.sum(dgate, axis=1, keepdims=True)]
+    return (dconcat[n_a:], dconcat[:n_a], dcell * ft, *weights)
+
+
+mutant(
+    "lstm_columns_tanh_of_the_cell_forgotten_in_its_derivative",
+    cause="derivative-at-preactivation",
+    inputs=columns,
+    wrong=("dxt", "da_prev", "dc_prev", "dWf", "dbf", "dWi", "dbi", "dWc", "dbc"),
+)((lstm_columns_forward, lstm_columns_backward))
