@@ -295,12 +295,12 @@ def of_slope(group: Group, words: str) -> Iterator[Spoil]:
                     "It is y (1 - y).", rule_for(group, lambda e, dy, v=value: dy * v(e.child.value)), label=name,
                 )  # fmt: skip
     else:
-        logvar = op == "exp"
-        yield Spoil(
-            "logvar-as-sigma" if logvar else "missing-factor", 1.3 + extra,
-            f"the derivative of {name} is missing{words}",
-            "Which function was it, and what is its derivative?", rule_for(group, lambda e, dy: dy),
-        )  # fmt: skip
+        causes = ("logvar-as-sigma", "missing-factor") if op == "exp" else ("missing-factor",)
+        for number, cause in enumerate(causes):
+            yield Spoil(
+                cause, 1.3 + 0.1 * number + extra, f"the derivative of {name} is missing{words}",
+                "Which function was it, and what is its derivative?", rule_for(group, lambda e, dy: dy),
+            )  # fmt: skip
         if op in ("square", "power"):
             yield Spoil(
                 "constant-factor", 1.2 + extra, f"the exponent is missing in the derivative of {name}{words}",
@@ -517,6 +517,12 @@ def of_product(group: Group, words: str) -> Iterator[Spoil]:
         yield Spoil(
             "kernel-not-flipped", 2.6 + extra, f"the matrix that leads back to {target} runs backwards{words}",
             "Was the kernel turned?", rule_for(group, lambda e, dy: dy @ e.parts["other"].T[::-1]),
+        )  # fmt: skip
+    if other.ndim == 2 and other.shape[0] == other.shape[1] and edge.kind == "right" and len(shape) <= 2:
+        yield Spoil(
+            "transposed", 1.0 + extra, f"the gradient of {target} is multiplied by the transposed matrix{words}",
+            "y = W x gives dx = W^T dy: is one transpose too many or too few?",
+            rule_for(group, lambda e, dy: e.parts["other"] @ dy),
         )  # fmt: skip
     if other.ndim == 1 and edge.kind == "left" and len(shape) > 1:
         whom = named(next((e.parent for e in edge.child.edges if e is not edge), edge.child))

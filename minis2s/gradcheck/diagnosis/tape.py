@@ -663,8 +663,9 @@ def _call(ufunc: Any, inputs: Sequence[Any]) -> Any:
         return _new(a.tape, op, value, _edges("factor", _factor, (a,), ({"factor": -1.0},)))
     if op in ("maximum", "minimum"):
         first = p > q if op == "maximum" else p < q
-        if op == "maximum" and not isinstance(b, Tracked) and q.ndim == 0 and q == 0:
-            return _unary("relu", a, value)
+        for x, other in ((a, b), (b, a)):
+            if op == "maximum" and not isinstance(other, Tracked) and np.ndim(other) == 0 and other == 0:
+                return _unary("relu", x, value)
         return _binary(op, value, a, b, first * 1.0, 1.0 - first)
     if op == "power" and not isinstance(b, Tracked):
         edges = [Edge(a.entry, 0, "slope", _slope, slope=q * p ** (q - 1), exponent=float(q.flat[0]))]
