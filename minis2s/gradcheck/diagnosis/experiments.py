@@ -372,14 +372,15 @@ def passed_on(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
 
 
 def log_softmax_without_sum(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
-    """Of dy - p sum(dy) the sum is left out."""
+    """Of dy - p sum(dy) the sum is left out, or all of sum(dy)."""
     if elsewhere.tape is None or "log_softmax" not in elsewhere.tape.form or 0 not in evidence.wrong:
         return
     dy, p = evidence.upstream[0], np.exp(evidence.outputs[0])
-    yield from judged(
-        evidence, {0: dy - p * dy}, "sum-missing", 0.8, "",
-        "what flows back is dy - p dy", "It is dy - p sum(dy): was the sum left out?",
-    )  # fmt: skip
+    for cause, spelt, wrong in (("sum-missing", "dy - p dy", dy - p * dy), ("missing-factor", "dy - p", dy - p)):
+        yield from judged(
+            evidence, {0: wrong}, cause, 0.8, "", f"what flows back is {spelt}",
+            "It is dy - p sum(dy): was the sum left out?",
+        )  # fmt: skip
 
 
 Experiment = Callable[[Evidence, Elsewhere], Iterator[Candidate]]

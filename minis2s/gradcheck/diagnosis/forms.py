@@ -11,7 +11,18 @@ from typing import Any
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.tape import Tape, Untraceable, carry, log_sum_exp, name, record, relu, sigmoid, softmax
+from minis2s.gradcheck.diagnosis.tape import (
+    Tape,
+    Untraceable,
+    carry,
+    log_sum_exp,
+    name,
+    normal_cdf,
+    record,
+    relu,
+    sigmoid,
+    softmax,
+)
 
 Form = Callable[..., tuple[Any, None]]
 
@@ -350,6 +361,7 @@ ACTIVATION_FORMS = [
         lambda x: x * sigmoid(x),
         lambda x: np.log1p(np.exp(x)),
         _gelu,
+        lambda x: x * normal_cdf(x),
         lambda x: np.where(x.value > 0, x, 0.01 * x),
         lambda x: np.where(x.value > 0, x, np.exp(x) - 1),
         np.exp,

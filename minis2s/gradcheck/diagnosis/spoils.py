@@ -138,6 +138,12 @@ def of_edges(group: Group, words: str) -> Iterator[Spoil]:
             finding = f"what flows from {source} back to {target} is off by the factor {spelt}"
             hint = "Which constant of the derivative is missing, or too many?"
             yield Spoil("constant-factor", 2.0 + extra, finding + words, hint, rule_for(group, scaled(factor)))
+    if edge.kind in ("factor", "slope") and edge.child.value.ndim:
+        finding = f"the gradient that arrives at {source} is left out on the way back to {target}"
+        alone: Rule = lambda e, dy: e.rule(e, np.ones_like(dy))  # noqa: E731
+        yield Spoil(
+            "missing-factor", 1.7 + extra, finding + words, "The chain rule multiplies.", rule_for(group, alone)
+        )
 
 
 def _of_cut(edge: Edge) -> tuple[str, float, str, str]:
@@ -358,7 +364,7 @@ def of_factor(group: Group, words: str) -> Iterator[Spoil]:
             "mask-not-applied", 1.0, "dropout's mask is not applied", "y = x m / (1 - p) gives dx = dy m / (1 - p).",
             rule_for(group, lambda e, dy: unbroadcast(dy * e.parts["factor"].max(), e.parent.value.shape)),
         )  # fmt: skip
-    elif factor.ndim:  # of mere numbers `fits` tells
+    elif factor.ndim or len(edge.child.edges) > 1:  # of mere numbers `fits` tells
         gate = edge.parent.op == "carry"
         yield Spoil(
             "forget-gate-not-in-carry" if gate else "missing-factor", (0.9 if gate else 1.1) + extra,

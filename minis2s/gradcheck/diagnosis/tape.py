@@ -11,6 +11,7 @@ to NumPy's own protocols (`__array_ufunc__`, `__array_function__`), and write do
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -582,6 +583,7 @@ SLOPES: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
     "exp2": lambda x, y: y * np.log(2),
     "sin": lambda x, y: np.cos(x),
     "cos": lambda x, y: -np.sin(x),
+    "normal_cdf": lambda x, y: np.exp(-x * x / 2) / math.sqrt(2 * math.pi),
 }
 """Derivatives of elementwise functions, of their argument and value."""
 
@@ -599,6 +601,11 @@ def sigmoid(x: Any) -> Any:
 def relu(x: Any) -> Any:
     """max(x, 0), as one operation."""
     return _unary("relu", x, np.maximum(x.value, 0))
+
+
+def normal_cdf(x: Any) -> Any:
+    """The share of a normal distribution below x, as one operation."""
+    return _unary("normal_cdf", x, np.vectorize(lambda z: math.erfc(-z / math.sqrt(2)) / 2)(x.value))
 
 
 def softmax(x: Any, mask: Any = None) -> Any:
