@@ -159,18 +159,20 @@ def _reordered(dy: np.ndarray, axis: int, order: np.ndarray) -> np.ndarray:
 
 
 def an_output_ignored(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
-    """One of several outputs sends no gradient back."""
+    """One of several outputs sends no gradient back, or sends it with the wrong sign."""
     count = sum(is_array(dy) for dy in evidence.upstream)
     if count < 2:
         return
     for j, dy in enumerate(evidence.upstream):
         if is_array(dy) and dy.ndim:
-            upstream = list(evidence.upstream)
-            upstream[j] = np.zeros_like(dy)
-            yield from judged(
-                evidence, elsewhere.with_upstream(upstream), "branch-missing", 1.1, "",
-                f"the gradient of output {j} is not used", "backward takes one gradient an output: does each count?",
-            )  # fmt: skip
+            for cause, share, words in (("branch-missing", 0, "not used"), ("wrong-sign", -1, "subtracted")):
+                upstream = list(evidence.upstream)
+                upstream[j] = share * dy
+                finding = f"the gradient of output {j} is {words}"
+                yield from judged(
+                    evidence, elsewhere.with_upstream(upstream), cause, 1.1, "", finding,
+                    "backward takes one gradient an output: does each count?",
+                )  # fmt: skip
 
 
 def upstream_ignored(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:

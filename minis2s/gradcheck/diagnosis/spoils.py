@@ -56,6 +56,8 @@ def spoils(tape: Tape) -> Iterator[Spoil]:
                 yield from make(part, words)
         if group[0].kind in ("factor", "right", "left", "slope", "einsum"):
             yield from other_values(group, known)
+    for products in products_of_one(tape):
+        yield from of_product(products, "")
 
 
 def edge_groups(tape: Tape) -> list[list[Edge]]:
@@ -65,6 +67,22 @@ def edge_groups(tape: Tape) -> list[list[Edge]]:
         for edge in entry.edges:
             groups.setdefault((entry.op, edge.slot, entry.place, entry.label, edge.kind), []).append(edge)
     return list(groups.values())
+
+
+def products_of_one(tape: Tape) -> Iterator[list[Edge]]:
+    """All products of one value at different places in the code, such as those of a state with the matrix of each gate.
+
+    What is done wrong at one gate is done wrong at all.
+    """
+    groups: dict[tuple, list[Edge]] = {}
+    for entry in tape.entries:
+        for edge in entry.edges if entry.op == "matmul" else ():
+            other = next((e.parent.number for e in entry.edges if e is not edge), -1)
+            groups.setdefault((edge.kind, "of", edge.parent.number), []).append(edge)
+            groups.setdefault((edge.kind, "with", other), []).append(edge)
+    for group in groups.values():
+        if len({edge.child.place for edge in group}) > 1:
+            yield group
 
 
 def entry_classes(tape: Tape) -> list[list[Entry]]:
@@ -312,6 +330,10 @@ def of_slope(group: Group, words: str) -> Iterator[Spoil]:
                 "constant-factor", 1.2 + extra, f"the exponent is missing in the derivative of {name}{words}",
                 "x^n gives n x^(n - 1) dy.",
                 rule_for(group, lambda e, dy: dy * e.parts["slope"] / e.parts.get("exponent", 2.0)),
+            )  # fmt: skip
+            yield Spoil(
+                "missing-factor", 1.4 + extra, f"the exponent in the derivative of {name} is 1 too large{words}",
+                "x^n gives n x^(n - 1) dy.", rule_for(group, lambda e, dy: dy * e.parts["slope"] * e.parent.value),
             )  # fmt: skip
 
 
@@ -564,6 +586,11 @@ def of_product(group: Group, words: str) -> Iterator[Spoil]:
                 cause, 1.2 + extra, f"only the {spelt} {what} contributes to the gradient of {target}{words}",
                 "Was it assigned in a loop, `=` instead of `+=`?",
                 rule_for(group, lambda e, dy, p=pick: _one_row(e.parts["other"], dy, p)),
+            )  # fmt: skip
+            yield Spoil(
+                "off-by-one", 1.4 + extra, f"the {spelt} {what} does not count in the gradient of {target}{words}",
+                "Where does the loop begin, and where does it end?",
+                rule_for(group, lambda e, dy, p=pick: e.rule(e, dy) - _one_row(e.parts["other"], dy, p)),
             )  # fmt: skip
         count = len(other)
         yield Spoil(
