@@ -328,9 +328,9 @@ def where_excluded(evidence: Evidence, tape: Tape) -> Iterator[Candidate]:
         places = np.argwhere(excluded)
         if not 0 < len(places) <= LARGEST_MASK:
             continue
-        right = tape.backward(evidence.upstream)
-        more = [tape.backward(evidence.upstream, {id(edge): _one_more(excluded.shape, place)}) for place in places]
-        reached = [k for k in evidence.wrong if any(np.any(m[k] != right[k]) for m in more)]
+        right = _sent(evidence, tape, {})
+        more = [_sent(evidence, tape, {id(edge): _one_more(excluded.shape, place)}) for place in places]
+        reached = [k for k in right if any(np.any(m[k] != right[k]) for m in more)]
         if not reached:
             continue
         joined = [np.concatenate([(m[k] - right[k]).ravel() for k in reached]) for m in more]
@@ -341,6 +341,11 @@ def where_excluded(evidence: Evidence, tape: Tape) -> Iterator[Candidate]:
                 f"gradient flows back to {named(edge.parent)} where the mask excludes",
                 "What the forward pass does not pick must receive no gradient: was the mask applied on the way back?",
             )  # fmt: skip
+
+
+def _sent(evidence: Evidence, tape: Tape, rules: dict[int, Rule]) -> dict[int, np.ndarray]:
+    gradients = tape.backward(evidence.upstream, rules)
+    return {k: g for k in evidence.wrong if (g := gradients[k]) is not None}
 
 
 def _one_more(shape: tuple[int, ...], place: np.ndarray) -> Rule:

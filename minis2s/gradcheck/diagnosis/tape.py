@@ -15,6 +15,7 @@ import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -184,13 +185,60 @@ class Tape:
         return arrived
 
 
+@dataclass(frozen=True)
+class Slice:
+    """The view x[index]."""
+
+    index: Any
+
+    def read(self, base: Entry) -> Entry:
+        """The part of the base's value."""
+        return _part(base.tape, base, self.index)
+
+    def write(self, base: Tracked, new: Tracked) -> None:
+        """Change that part of the base."""
+        base[self.index] = new
+
+
+@dataclass(frozen=True)
+class Turned:
+    """The view x.transpose(axes)."""
+
+    axes: tuple[int, ...]
+
+    def read(self, base: Entry) -> Entry:
+        """The base's value, turned."""
+        edge = Edge(base, 0, "transpose", _transposed, axes=self.axes)
+        return Entry(base.tape, "transpose", base.value.transpose(self.axes), [edge])
+
+    def write(self, base: Tracked, new: Tracked) -> None:
+        """Change the whole base."""
+        base.entry = Turned(tuple(np.argsort(self.axes).tolist())).read(new.entry)
+
+
 class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
-    """An array that writes down what is done with it."""
+    """An array that writes down what is done with it. A view of one sees the changes of its base, and makes them."""
 
     __array_priority__ = 1000
 
-    def __init__(self, tape: Tape, entry: Entry) -> None:
-        self.tape, self.entry = tape, entry
+    def __init__(self, tape: Tape, entry: Entry, base: Tracked | None = None, view: Slice | Turned | None = None):
+        self.tape, self.last, self.base, self.view = tape, entry, base, view
+        self.seen = None if base is None else base.entry
+
+    @property
+    def entry(self) -> Entry:
+        """What stands here now."""
+        if self.base is not None and self.view is not None and self.base.entry is not self.seen:
+            self.seen = self.base.entry
+            self.last = self.view.read(self.seen)
+        return self.last
+
+    @entry.setter
+    def entry(self, new: Entry) -> None:
+        if self.base is not None and self.view is not None:
+            self.view.write(self.base, Tracked(self.tape, new))
+            self.seen = self.base.entry
+        self.last = new
 
     __class__ = property(lambda self: np.ndarray)  # code that asks for an array is content
 
@@ -223,7 +271,13 @@ class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Tracked:
         return getitem(self, index)
 
+    def at(self, index: Any) -> bool:
+        """Is this the view of that part?"""
+        return isinstance(self.view, Slice) and not _is_fancy(index) and self.view.index == index
+
     def __setitem__(self, index: Any, new: Any) -> None:
+        if isinstance(new, Tracked) and new.base is self and new.seen is self.entry and new.at(index):
+            return  # x[k] += y has written through its view already
         value = self.value.copy()
         value[_plain(index)] = _plain(new)
         edges = [Edge(self.entry, 0, "overwritten", _overwritten, index=_plain(index))]
@@ -311,6 +365,10 @@ class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
     def cumsum(self, axis: Any = None) -> Any:
         """Sums of all up to each."""
         return running_sum(self, axis)
+
+    def any(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Any:
+        """Is any other than 0? Not recorded."""
+        return self.value.any(axis, keepdims=keepdims)
 
     def argmax(self, axis: Any = None) -> Any:
         """Places, which are not recorded."""
@@ -707,10 +765,20 @@ def dot(a: Any, b: Any) -> Tracked:
 def getitem(x: Tracked, index: Any) -> Tracked:
     """A part of an array; repeated indices gather."""
     index = _plain(index)
+    part = _part(x.tape, x.entry, index)
+    return Tracked(x.tape, part) if _is_fancy(index) else Tracked(x.tape, part, x, Slice(index))
+
+
+def _is_fancy(index: Any) -> bool:
     parts = index if isinstance(index, tuple) else (index,)
-    fancy = any(isinstance(p, list) or (isinstance(p, np.ndarray) and p.ndim) for p in parts)
-    kind = "gather" if fancy and not any(isinstance(p, np.ndarray) and p.dtype == bool for p in parts) else "part"
-    return _new(x.tape, kind, np.array(x.value[index]), [Edge(x.entry, 0, kind, _picked, index=index)])
+    return any(isinstance(p, list) or (isinstance(p, np.ndarray) and p.ndim) for p in parts)
+
+
+def _part(tape: Tape, entry: Entry, index: Any) -> Entry:
+    parts = index if isinstance(index, tuple) else (index,)
+    picks = any(isinstance(p, np.ndarray) and p.dtype == bool for p in parts)
+    kind = "gather" if _is_fancy(index) and not picks else "part"
+    return Entry(tape, kind, np.array(entry.value[index]), [Edge(entry, 0, kind, _picked, index=index)])
 
 
 def take(x: Any, ids: Any, axis: Any = None, **_: Any) -> Tracked:
@@ -771,7 +839,8 @@ def reshape(x: Any, shape: Any, **_: Any) -> Tracked:
 def transpose(x: Any, axes: Any = None) -> Tracked:
     """Axes in another order."""
     axes = tuple(range(x.ndim))[::-1] if axes is None else tuple(a % x.ndim for a in axes)
-    made = _new(x.tape, "transpose", x.value.transpose(axes), [Edge(x.entry, 0, "transpose", _transposed, axes=axes)])
+    view = Turned(axes)
+    made = Tracked(x.tape, view.read(x.entry), x, view)
     made.entry.label = x.entry.label
     return made
 
@@ -832,6 +901,18 @@ def where(mask: Any, a: Any, b: Any) -> Tracked:
         {"factor": np.broadcast_to(~mask, value.shape) * 1.0},
     )
     return _new(_tape(a, b), "where", value, _edges("choice", _factor, (a, b), parts))
+
+
+def clip(x: Tracked, low: Any = None, high: Any = None, out: Any = None, **_: Any) -> Tracked:
+    """Limits; from 0 to infinity a ReLU."""
+    limited = np.clip(x.value, low, high)
+    y = relu(x) if np.array_equal(limited, np.maximum(x.value, 0)) else where(limited == x.value, x, limited)
+    if out is None:
+        return y
+    if not isinstance(out, Tracked):
+        raise Untraceable("out")
+    out.entry = y.entry
+    return out
 
 
 def einsum(subscripts: str, *xs: Any, **_: Any) -> Tracked:
@@ -968,7 +1049,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "pad": pad,
     "copy": lambda x: reshape(x, x.shape),
     "broadcast_to": lambda x, shape: x * np.ones(shape),
-    "clip": lambda x, low, high: where((x.value >= low) & (x.value <= high), x, np.clip(x.value, low, high)),
+    "clip": clip,
     "flip": lambda x, axis=None: getitem(
         x, tuple(slice(None, None, -1) if a in _axes(x, axis) else slice(None) for a in range(x.ndim))
     ),
