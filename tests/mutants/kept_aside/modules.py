@@ -300,3 +300,208 @@ mutant(
     wrong=("dvectors", "dW", "dU", "dw", "db"),
     note="p - y is the derivative of both, loss and sigmoid",
 )(build(Sentiment))
+
+
+class Siamese(Module):
+    """The same layer sees two signatures; those of one hand should be near, those of two at least a margin apart."""
+
+    def __init__(self, rng):
+        self.W, self.b = parameter(rng, 4, 3), parameter(rng, 3)
+
+    def forward(self, first, second, same):
+        f1 = np.tanh(first @ self.W.data + self.b.data)
+        f2 = np.tanh(second @ self.W.data + self.b.data)
+        diff = f1 - f2
+        dist = np.sqrt(np.sum(diff**2, axis=1))
+        gap = np.maximum(2.5 - dist, 0)
+        loss = np.mean(same * dist**2 + (1 - same) * gap**2)
+
+        def backward(dloss):
+            ddist = dloss * (2 * same * dist - 2 * (1 - same) * gap) / len(same)
+            ddiff = (ddist / dist)[:, None] * diff
+            df1, df2 = ddiff, ddiff  # right: df1, df2 = ddiff, -ddiff
+            dz1, dz2 = df1 * (1 - f1**2), df2 * (1 - f2**2)
+            self.W.grad += first.T @ dz1 + second.T @ dz2
+            self.b.grad += (dz1 + dz2).sum(axis=0)
+            return dz1 @ self.W.data.T, dz2 @ self.W.data.T, None
+
+        return loss, backward
+
+
+def signatures(rng):
+    return rng.standard_normal((5, 4)), rng.standard_normal((5, 4)), np.array([1, 0, 1, 0, 0])
+
+
+mutant(
+    "siamese_both_twins_pulled_the_same_way",
+    cause="wrong-sign",
+    inputs=signatures,
+    wrong=("dsecond", "dW", "db"),
+)(build(Siamese))
+
+
+class TwoLayerNet(Module):
+    """Softmax on a hidden layer of ReLU, and a penalty on large weights."""
+
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
+        self.W2, self.b2 = parameter(rng, 6, 3), parameter(rng, 3)
+
+    def forward(self, X, y):
+        reg, num_train = 0.25, X.shape[0]
+        W1, W2 = self.W1.data, self.W2.data
+        hidden = np.maximum(0, X.dot(W1) + self.b1.data)
+        probs = stable_softmax(hidden.dot(W2) + self.b2.data)
+        loss = -np.log(probs[range(num_train), y]).mean()
+        loss += reg * (np.sum(W1 * W1) + np.sum(W2 * W2))
+
+        def backward(dloss):
+            dscores = probs.copy()
+            dscores[range(num_train), y] -= 1
+            dscores *= dloss / num_train
+            dhidden = dscores.dot(W2.T)
+            dhidden[hidden <= 0] = 0
+            penalty = dloss * reg  # right: penalty = dloss * 2 * reg
+            self.W2.grad += hidden.T.dot(dscores) + penalty * W2
+            self.b2.grad += dscores.sum(axis=0)
+            self.W1.grad += X.T.dot(dhidden) + penalty * W1
+            self.b1.grad += dhidden.sum(axis=0)
+            return dhidden.dot(W1.T), None
+
+        return loss, backward
+
+
+mutant(
+    "two_layer_net_penalty_as_if_halved",
+    cause="constant-factor",
+    inputs=lambda rng: (rng.standard_normal((5, 4)), rng.integers(0, 3, 5)),
+    wrong=("dW1", "dW2"),
+    note="the loss has reg ||W||^2, not half of it",
+)(build(TwoLayerNet))
+
+
+class ContinuousBagOfWords(Module):
+    """The mean of the words around foretells the one in the middle."""
+
+    def __init__(self, rng):
+        self.W_in, self.W_out = parameter(rng, 8, 5), parameter(rng, 5, 8)
+
+    def forward(self, contexts, target):
+        N, window = contexts.shape
+        h = 0
+        for c in range(window):
+            h = h + self.W_in.data[contexts[:, c]]
+        h = h / window
+        p = stable_softmax(h @ self.W_out.data)
+        loss = -np.sum(np.log(p[np.arange(N), target])) / N
+
+        def backward(dloss):
+            ds = p.copy()
+            ds[np.arange(N), target] -= 1
+            ds = ds * dloss / N
+            self.W_out.grad += h.T @ ds
+            dh = ds @ self.W_out.data.T
+            # missing: dh = dh / window
+            for c in range(window):
+                np.add.at(self.W_in.grad, contexts[:, c], dh)
+            return None, None
+
+        return loss, backward
+
+
+mutant(
+    "cbow_each_word_gets_what_the_mean_gets",
+    cause="wrong-count",
+    also=("constant-factor",),
+    inputs=lambda rng: (rng.integers(0, 8, (5, 6)), rng.integers(0, 8, 5)),
+    wrong=("dW_in",),
+)(build(ContinuousBagOfWords))
+
+
+class Tagger(Module):
+    """An Elman network that gives every word a part of speech; the loss is the mean over the real words."""
+
+    def __init__(self, rng):
+        self.We, self.Wx, self.Wh = parameter(rng, 7, 3), parameter(rng, 3, 4), parameter(rng, 4, 4)
+        self.b, self.Wv, self.bv = parameter(rng, 4), parameter(rng, 4, 5), parameter(rng, 5)
+
+    def forward(self, words, tags, mask):
+        N, T = words.shape
+        e = self.We.data[words]
+        h = np.zeros((T + 1, N, 4))
+        for t in range(T):
+            h[t + 1] = np.tanh(e[:, t] @ self.Wx.data + h[t] @ self.Wh.data + self.b.data)
+        probs = stable_softmax(h[1:].swapaxes(0, 1) @ self.Wv.data + self.bv.data)
+        picked = probs[np.arange(N)[:, None], np.arange(T), tags]
+        loss = -np.sum(mask * np.log(picked)) / mask.sum()
+
+        def backward(dloss):
+            dscores = probs.copy()
+            dscores[np.arange(N)[:, None], np.arange(T), tags] -= 1
+            dscores *= dloss / mask.sum()
+            # missing: dscores *= mask[:, :, None]
+            self.bv.grad += dscores.sum(axis=(0, 1))
+            carry = np.zeros((N, 4))
+            for t in reversed(range(T)):
+                self.Wv.grad += h[t + 1].T @ dscores[:, t]
+                da = (dscores[:, t] @ self.Wv.data.T + carry) * (1 - h[t + 1] ** 2)
+                self.Wx.grad += e[:, t].T @ da
+                self.Wh.grad += h[t].T @ da
+                self.b.grad += da.sum(axis=0)
+                np.add.at(self.We.grad, words[:, t], da @ self.Wx.data.T)
+                carry = da @ self.Wh.data.T
+            return None, None, None
+
+        return loss, backward
+
+
+def tagged_sentences(rng):
+    """Three sentences of 5, 3 and 2 words; the padding is word 0, tag 0."""
+    mask = np.arange(5) < np.array([[5], [3], [2]])
+    return rng.integers(1, 7, (3, 5)) * mask, rng.integers(1, 5, (3, 5)) * mask, mask
+
+
+mutant(
+    "tagger_learns_from_padding",
+    cause="mask-not-applied",
+    inputs=tagged_sentences,
+    wrong=("dWe", "dWx", "dWh", "db", "dWv", "dbv"),
+)(build(Tagger))
+
+
+def nonlin(a, deriv=False):
+    """The sigmoid; with `deriv` its slope, from its own output."""
+    return a * (1 - a) if deriv else 1 / (1 + np.exp(-a))
+
+
+class FewLines(Module):
+    """The network of the well-known tutorial, with biases."""
+
+    def __init__(self, rng):
+        self.syn0, self.bias0 = parameter(rng, 4, 5), parameter(rng, 5)
+        self.syn1, self.bias1 = parameter(rng, 5, 2), parameter(rng, 2)
+
+    def forward(self, l0):
+        z1 = np.dot(l0, self.syn0.data) + self.bias0.data
+        l1 = nonlin(z1)
+        l2 = nonlin(np.dot(l1, self.syn1.data) + self.bias1.data)
+
+        def backward(l2_error):
+            l2_delta = l2_error * nonlin(l2, deriv=True)
+            l1_error = l2_delta.dot(self.syn1.data.T)
+            l1_delta = l1_error * nonlin(z1, deriv=True)  # right: l1_delta = l1_error * nonlin(l1, deriv=True)
+            self.syn1.grad += l1.T.dot(l2_delta)
+            self.bias1.grad += np.sum(l2_delta, axis=0)
+            self.syn0.grad += l0.T.dot(l1_delta)
+            self.bias0.grad += np.sum(l1_delta, axis=0)
+            return l1_delta.dot(self.syn0.data.T)
+
+        return l2, backward
+
+
+mutant(
+    "few_lines_network_hands_the_sum_to_nonlin",
+    cause="derivative-at-preactivation",
+    inputs=features,
+    wrong=("dl0", "dsyn0", "dbias0"),
+)(build(FewLines))

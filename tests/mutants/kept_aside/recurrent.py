@@ -743,3 +743,217 @@ mutant(
     inputs=columns,
     wrong=("dxt", "da_prev", "dc_prev", "dWf", "dbf", "dWi", "dbi", "dWc", "dbc"),
 )((lstm_columns_forward, lstm_columns_backward))
+
+
+# ----------------------------------------------------------------------------------------------- as they are handed in
+
+
+def movie_of_columns(rng):
+    """Input (n_x, m, T) and state (n_a, m), then for each gate a matrix on both and a column of biases."""
+    n_x, n_a, m, T = 3, 4, 5, 4
+    weights = (0.7 * rng.standard_normal(s) for s in [(n_a, n_a + n_x), (n_a, 1)] * 4)
+    return (rng.standard_normal((n_x, m, T)), rng.standard_normal((n_a, m)), *weights)
+
+
+@mutant(
+    "lstm_formulas_typed_without_their_brackets",
+    cause="activation-derivative-missing",
+    inputs=movie_of_columns,
+    wrong=("dx", "da0", "dWf", "dbf", "dWi", "dbi", "dWc", "dbc", "dWo", "dbo"),
+    note="it * (1 - it) multiplies the second summand alone",
+)
+def lstm_formulas_typed_without_their_brackets(x, a0, Wf, bf, Wi, bi, Wc, bc, Wo, bo):
+    """The examples are columns, the last axis is time, the cell starts at zero."""
+    n_a, T = a0.shape[0], x.shape[2]
+    a_prev, c_prev, caches, a = a0, np.zeros_like(a0), [], []
+    for t in range(T):
+        concat = np.vstack([a_prev, x[:, :, t]])
+        ft, it, ot = (sigmoid(W @ concat + b) for W, b in ((Wf, bf), (Wi, bi), (Wo, bo)))
+        cct = np.tanh(Wc @ concat + bc)
+        c_next = ft * c_prev + it * cct
+        caches.append((concat, c_prev, ft, it, cct, ot, np.tanh(c_next)))
+        a_prev, c_prev = ot * np.tanh(c_next), c_next
+        a.append(a_prev)
+
+    def backward(da):
+        dx = np.zeros_like(x)
+        grads = [np.zeros_like(p) for p in (Wf, bf, Wi, bi, Wc, bc, Wo, bo)]
+        da_next, dc_next = np.zeros_like(a0), np.zeros_like(a0)
+        for t in reversed(range(T)):
+            concat, c_prev, ft, it, cct, ot, tc = caches[t]
+            da_next = da_next + da[:, :, t]
+            dot = da_next * tc * ot * (1 - ot)
+            # right: dcct = (dc_next * it + ot * (1 - tc**2) * it * da_next) * (1 - cct**2)
+            dcct = dc_next * it + ot * (1 - tc**2) * it * da_next * (1 - cct**2)
+            # right: dit = (dc_next * cct + ot * (1 - tc**2) * cct * da_next) * it * (1 - it)
+            dit = dc_next * cct + ot * (1 - tc**2) * cct * da_next * it * (1 - it)
+            # right: dft = (dc_next * c_prev + ot * (1 - tc**2) * c_prev * da_next) * ft * (1 - ft)
+            dft = dc_next * c_prev + ot * (1 - tc**2) * c_prev * da_next * ft * (1 - ft)
+            for k, dgate in enumerate((dft, dit, dcct, dot)):
+                grads[2 * k] += dgate @ concat.T
+                grads[2 * k + 1] += dgate.sum(axis=1, keepdims=True)
+            dconcat = Wf.T @ dft + Wi.T @ dit + Wc.T @ dcct + Wo.T @ dot
+            dc_next = dc_next * ft + ot * (1 - tc**2) * ft * da_next
+            da_next, dx[:, :, t] = dconcat[:n_a], dconcat[n_a:]
+        return (dx, da_next, *grads)
+
+    return np.stack(a, axis=2), backward
+
+
+def sentence(rng):
+    """Words (T,), the ones that follow, and the weights (H, V), (V, H), (H, H)."""
+    V, H, T = 7, 5, 8
+    words = rng.integers(0, V, T + 1)
+    return (words[:-1], words[1:], *(0.8 * rng.standard_normal(s) for s in [(H, V), (V, H), (H, H)]))
+
+
+@mutant(
+    "language_model_gradient_check_with_truncated_bptt",
+    cause="missing-dh-carry",
+    also=("sum-missing",),
+    inputs=sentence,
+    wrong=("dU", "dW"),
+    note="every error goes back three steps, and no further",
+)
+def language_model_gradient_check_with_truncated_bptt(x, y, U, V, W):
+    """From each error its own walk back through time."""
+    T, bptt_truncate = len(x), 3
+    s = np.zeros((T + 1, len(W)))  # s[-1] is the state at the start
+    o = np.zeros((T, len(V)))
+    for t in range(T):
+        s[t] = np.tanh(U[:, x[t]] + W.dot(s[t - 1]))
+        scores = V.dot(s[t])
+        o[t] = np.exp(scores - scores.max()) / np.sum(np.exp(scores - scores.max()))
+    loss = -np.sum(np.log(o[np.arange(T), y]))
+
+    def backward(dloss):
+        dLdU, dLdV, dLdW = np.zeros(U.shape), np.zeros(V.shape), np.zeros(W.shape)
+        delta_o = o.copy()
+        delta_o[np.arange(T), y] -= 1.0
+        delta_o *= dloss
+        for t in range(T)[::-1]:
+            dLdV += np.outer(delta_o[t], s[t])
+            delta_t = V.T.dot(delta_o[t]) * (1 - s[t] ** 2)
+            earliest = max(0, t - bptt_truncate)  # right: earliest = 0
+            for step in range(earliest, t + 1)[::-1]:
+                dLdW += np.outer(delta_t, s[step - 1])
+                dLdU[:, x[step]] += delta_t
+                delta_t = W.T.dot(delta_t) * (1 - s[step - 1] ** 2)
+        return None, None, dLdU, dLdV, dLdW
+
+    return loss, backward
+
+
+@mutant(
+    "lstm_one_slope_for_the_four_gates",
+    cause="missing-factor",
+    like="lstm",
+    wrong=("dx", "dh0", "dc0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+    note="the block g passed a tanh, its derivative is that of a sigmoid",
+)
+def lstm_one_slope_for_the_four_gates(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    """All gates side by side in one array, on the way there and back."""
+    T, (N, H) = len(x), h0.shape
+    G, hs, cs = np.zeros((T, N, 4 * H)), [h0], [c0]
+    for t in range(T):
+        pre = x[t] @ weight_ih.T + hs[-1] @ weight_hh.T + (bias_ih + bias_hh)
+        G[t] = sigmoid(pre)
+        G[t, :, 2 * H : 3 * H] = np.tanh(pre[:, 2 * H : 3 * H])
+        i, f, g, o = np.split(G[t], 4, axis=1)
+        cs.append(f * cs[-1] + i * g)
+        hs.append(o * np.tanh(cs[-1]))
+
+    def backward(dhs, dh, dc):
+        dpre = np.zeros_like(G)
+        for t in range(T - 1, -1, -1):
+            i, f, g, o = np.split(G[t], 4, axis=1)
+            dh = dh + dhs[t]
+            dc = dc + dh * o * (1 - np.tanh(cs[t + 1]) ** 2)
+            dG = np.concatenate([dc * g, dc * cs[t], dc * i, dh * np.tanh(cs[t + 1])], axis=1)
+            slope = G[t] * (1 - G[t])
+            # missing: slope[:, 2 * H : 3 * H] = 1 - g**2
+            dpre[t] = dG * slope
+            dh, dc = dpre[t] @ weight_hh, dc * f
+        dWx = np.tensordot(dpre, x, axes=([0, 1], [0, 1]))
+        dWh = np.tensordot(dpre, np.array(hs[:-1]), axes=([0, 1], [0, 1]))
+        db = dpre.sum(axis=(0, 1))
+        return dpre @ weight_ih, dh, dc, dWx, dWh, db, np.copy(db), None
+
+    return (np.array(hs[1:]), hs[-1].copy(), cs[-1].copy()), backward
+
+
+@mutant(
+    "rnn_step_before_the_first_is_index_minus_one",
+    cause="off-by-one",
+    like="rnn",
+    wrong=("dweight_hh",),
+    note="in Python the last state, not the start",
+)
+def rnn_step_before_the_first_is_index_minus_one(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T, h = len(x), h0
+    states = np.zeros((T, *h0.shape))
+    for t in range(T):
+        h = np.tanh(x[t].dot(weight_ih.T) + bias_ih + h.dot(weight_hh.T) + bias_hh)
+        states[t] = h
+
+    def backward(dstates, dh_n):
+        dWx, dWh, db = 0.0, 0.0, 0.0
+        dx, dh_next = np.zeros_like(x), dh_n
+        for t in range(T - 1, -1, -1):
+            dtanh = (dstates[t] + dh_next) * (1 - states[t] * states[t])
+            dWx += dtanh.T.dot(x[t])
+            dWh += dtanh.T.dot(states[t - 1])  # right: dWh += dtanh.T.dot(states[t - 1] if t > 0 else h0)
+            db += dtanh.sum(axis=0)
+            dx[t] = dtanh.dot(weight_ih)
+            dh_next = dtanh.dot(weight_hh)
+        return dx, dh_next, dWx, dWh, db, db.copy(), None
+
+    return (states, h.copy()), backward
+
+
+def weather(rng):
+    """Days (T, D), the first feature an air pressure nobody scaled, a curve (T, 1), a state (H,), and the weights."""
+    T, D, H = 8, 5, 6
+    days = rng.standard_normal((T, D))
+    days[:, 0] *= 60
+    Wx = 0.5 * rng.standard_normal((D, H))
+    Wx[0] /= 60
+    others = (0.5 * rng.standard_normal(s) for s in [(H, H), (H, 1), (H,), (1,)])
+    return (days, 2 * np.sin(0.6 * np.arange(T))[:, None], rng.standard_normal(H), Wx, *others)
+
+
+@mutant(
+    "weather_rnn_clips_before_the_check",
+    cause="one-entry",
+    inputs=weather,
+    wrong=("dWx",),
+    note="against gradients that explode; the entries within the bounds are right",
+)
+def weather_rnn_clips_before_the_check(xs, ys, h0, Wx, Wh, Wy, bh, by):
+    """Foretells tomorrow's temperature."""
+    hs, errors = [h0], []
+    for x, y in zip(xs, ys, strict=True):
+        hs.append(np.tanh(x @ Wx + hs[-1] @ Wh + bh))
+        errors.append(hs[-1] @ Wy + by - y)
+    loss = 0.5 * np.sum(np.square(errors))
+
+    def backward(dloss):
+        dxs, dys = np.zeros_like(xs), np.zeros_like(ys)
+        dWx, dWh, dWy, dbh, dby = (np.zeros_like(p) for p in (Wx, Wh, Wy, bh, by))
+        dh_next = np.zeros_like(h0)
+        for t in reversed(range(len(xs))):
+            derror = dloss * errors[t]
+            dys[t] = -derror
+            dWy += np.outer(hs[t + 1], derror)
+            dby += derror
+            dh = Wy @ derror + dh_next
+            draw = dh * (1 - hs[t + 1] ** 2)
+            dWx += np.outer(xs[t], draw)
+            dWh += np.outer(hs[t], draw)
+            dbh += draw
+            dxs[t], dh_next = Wx @ draw, Wh @ draw
+        for dparam in (dWx, dWh, dWy, dbh, dby):
+            np.clip(dparam, -5, 5, out=dparam)  # right: assert np.isfinite(dparam).all()
+        return dxs, dys, dh_next, dWx, dWh, dWy, dbh, dby
+
+    return loss, backward
