@@ -376,3 +376,142 @@ def bahdanau_bias_keeps_its_dimensions(s, annotations, W_a, U_a, b_a, v_a):
         return dquery @ W_a.T, dannotations, s.T @ dquery, dU_a, db_a, dv_a
 
     return context, backward
+
+
+def encoder_and_decoder_state(rng):
+    """The encoder's states (N, T, H), one of the decoder's (N, H)."""
+    return rng.standard_normal((3, 5, 4)), rng.standard_normal((3, 4))
+
+
+@mutant(
+    "encoder_states_are_paid_as_values_alone",
+    cause="branch-missing",
+    inputs=encoder_and_decoder_state,
+    wrong=("dhs",),
+    note="the weights are a layer of their own, which has a gradient for the encoder's states too",
+)
+def encoder_states_are_paid_as_values_alone(hs, h):
+    """Two layers, attention weight and weighted sum, both with `repeat`."""
+    N, T, H = hs.shape
+    hr = h.reshape(N, 1, H).repeat(T, axis=1)
+    a = stable_softmax(np.sum(hs * hr, axis=2))
+    ar = a.reshape(N, T, 1).repeat(H, axis=2)
+
+    def weight_sum_backward(dc):
+        dt = dc.reshape(N, 1, H).repeat(T, axis=1)
+        return dt * ar, np.sum(dt * hs, axis=2)
+
+    def attention_weight_backward(da):
+        ds = a * da
+        ds -= a * np.sum(ds, axis=1, keepdims=True)
+        dt = ds.reshape(N, T, 1).repeat(H, axis=2)
+        return dt * hr, np.sum(dt * hs, axis=1)
+
+    def backward(dc):
+        dhs0, da = weight_sum_backward(dc)
+        dhs1, dh = attention_weight_backward(da)
+        dhs = dhs0  # right: dhs = dhs0 + dhs1
+        return dhs, dh
+
+    return np.sum(hs * ar, axis=1), backward
+
+
+def words_and_one_projection(rng):
+    """Words (N, T, D), one matrix (D, 3 * A) for queries, keys and values, its bias (3 * A,)."""
+    return rng.standard_normal((2, 5, 4)), 0.7 * rng.standard_normal((4, 9)), rng.standard_normal(9)
+
+
+@mutant(
+    "fused_projection_key_query_value",
+    cause="permuted-gates",
+    inputs=words_and_one_projection,
+    wrong=("dx", "dw_qkv", "db_qkv"),
+    note="split as query, key, value; joined in the order of another implementation",
+)
+def fused_projection_key_query_value(x, w_qkv, b_qkv):
+    """Causal self-attention with one projection for all three."""
+    T, D = x.shape[1:]
+    qkv = x @ w_qkv + b_qkv
+    q, k, v = np.split(qkv, 3, axis=-1)
+    scale = 1.0 / np.sqrt(q.shape[-1])
+    visible = np.tril(np.ones((T, T), dtype=bool))
+    att = stable_softmax(np.where(visible, q @ k.swapaxes(-2, -1) * scale, -1e10))
+
+    def backward(dy):
+        datt = dy @ v.swapaxes(-2, -1)
+        dv = att.swapaxes(-2, -1) @ dy
+        dlogits = att * (datt - np.sum(att * datt, axis=-1, keepdims=True)) * scale
+        dq, dk = dlogits @ k, dlogits.swapaxes(-2, -1) @ q
+        dqkv = np.concatenate([dk, dq, dv], axis=-1)  # right: dqkv = np.concatenate([dq, dk, dv], axis=-1)
+        dw_qkv = x.reshape(-1, D).T @ dqkv.reshape(-1, dqkv.shape[-1])
+        return dqkv @ w_qkv.T, dw_qkv, dqkv.sum(axis=(0, 1))
+
+    return att @ v, backward
+
+
+def six_heads_on_two(rng):
+    """Queries of six heads (N, T, 6, A), keys and values of two (N, S, 2, A)."""
+    return rng.standard_normal((2, 4, 6, 3)), rng.standard_normal((2, 5, 2, 3)), rng.standard_normal((2, 5, 2, 3))
+
+
+@mutant(
+    "grouped_queries_repeat_undone_as_tile",
+    cause="wrong-sum-axis",
+    inputs=six_heads_on_two,
+    wrong=("dkeys", "dvalues"),
+    note="`repeat` gives 000111, and `tile` would give 010101",
+)
+def grouped_queries_repeat_undone_as_tile(queries, keys, values):
+    """Three heads of queries share one head of keys and values."""
+    N, S, kv_heads, width = keys.shape
+    groups = queries.shape[2] // kv_heads
+    k_rep, v_rep = np.repeat(keys, groups, axis=2), np.repeat(values, groups, axis=2)
+    A = stable_softmax(np.einsum("nthd,nshd->nhts", queries, k_rep) / np.sqrt(width))
+
+    def undo_repeat(d):
+        # right: return d.reshape(N, S, kv_heads, groups, width).sum(axis=3)
+        return d.reshape(N, S, groups, kv_heads, width).sum(axis=2)
+
+    def backward(dO):
+        dA = np.einsum("nthd,nshd->nhts", dO, v_rep)
+        dS = A * (dA - (dA * A).sum(axis=-1, keepdims=True)) / np.sqrt(width)
+        dqueries = np.einsum("nhts,nshd->nthd", dS, k_rep)
+        dk_rep = np.einsum("nhts,nthd->nshd", dS, queries)
+        dv_rep = np.einsum("nhts,nthd->nshd", A, dO)
+        return dqueries, undo_repeat(dk_rep), undo_repeat(dv_rep)
+
+    return np.einsum("nhts,nshd->nthd", A, v_rep), backward
+
+
+@mutant(
+    "alignment_network_without_its_tanh",
+    cause="activation-derivative-missing",
+    inputs=alignment_inputs,
+    wrong=("dstate", "dannotations", "dW", "dU", "db"),
+)
+def alignment_network_without_its_tanh(state, annotations, W, U, b, v):
+    """One word of the source after the other."""
+    N, S, _ = annotations.shape
+    hid = np.zeros((N, S, len(v)))
+    for j in range(S):
+        hid[:, j] = np.tanh(state @ W + annotations[:, j] @ U + b)
+    alpha = stable_softmax(hid @ v)
+    context = np.zeros((N, annotations.shape[2]))
+    for j in range(S):
+        context += alpha[:, j : j + 1] * annotations[:, j]
+
+    def backward(dctx):
+        dstate, dann, dW, dU, db, dv = (np.zeros_like(a) for a in (state, annotations, W, U, b, v))
+        dalpha = np.stack([(dctx * annotations[:, j]).sum(axis=1) for j in range(S)], axis=1)
+        de = alpha * (dalpha - (alpha * dalpha).sum(axis=1, keepdims=True))
+        for j in range(S):
+            dv += hid[:, j].T @ de[:, j]
+            dpre = np.outer(de[:, j], v)  # right: dpre = np.outer(de[:, j], v) * (1 - hid[:, j] ** 2)
+            dstate += dpre @ W.T
+            dann[:, j] = alpha[:, j : j + 1] * dctx + dpre @ U.T
+            dW += state.T @ dpre
+            dU += annotations[:, j].T @ dpre
+            db += dpre.sum(axis=0)
+        return dstate, dann, dW, dU, db, dv
+
+    return context, backward

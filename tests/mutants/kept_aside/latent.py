@@ -121,3 +121,90 @@ def elbo_backpropagates_the_reconstruction_only(x, mu, logvar, W):
         return -dx_hat, dmu, dlogvar, dW
 
     return reconstruction + kl, backward
+
+
+@mutant(
+    "gumbel_softmax_temperature_stays_forward",
+    cause="missing-factor",
+    also=("constant-factor",),
+    inputs=lambda rng: (rng.standard_normal((4, 3)),),
+    wrong=("dlogits",),
+)
+def gumbel_softmax_temperature_stays_forward(logits):
+    """A category that is drawn softly, at temperature 1/2."""
+    tau = 0.5
+    gumbel = -np.log(-np.log(np.random.default_rng(4).random(logits.shape)))
+    y = np.exp((logits + gumbel) / tau)
+    y = y / y.sum(axis=1, keepdims=True)
+
+    def backward(dy):
+        dlogits = np.zeros_like(logits)
+        for n in range(len(y)):
+            jacobian = np.diag(y[n]) - np.outer(y[n], y[n])
+            dlogits[n] = jacobian @ dy[n]  # right: dlogits[n] = jacobian @ dy[n] / tau
+        return dlogits
+
+    return y, backward
+
+
+def likelihood_inputs(rng):
+    """Data, and the decoder's mean and log-variance, all (N, D)."""
+    return rng.standard_normal((4, 5)), rng.standard_normal((4, 5)), 0.8 * rng.standard_normal((4, 5))
+
+
+@mutant(
+    "gaussian_likelihood_derived_by_sigma",
+    cause="logvar-as-sigma",
+    inputs=likelihood_inputs,
+    wrong=("dlog_var",),
+    note="1 / sigma - (x - mu)^2 / sigma^3, from the book, where the loss is a function of sigma",
+)
+def gaussian_likelihood_derived_by_sigma(x, x_mu, log_var):
+    """Negative log-likelihood of the data, sum over the features, mean over the batch."""
+    batch_size = x.shape[0]
+    sigma = np.exp(0.5 * log_var)
+    err = x - x_mu
+    nll = np.sum(0.5 * np.log(2 * np.pi) + np.log(sigma) + err**2 / (2 * sigma**2)) / batch_size
+
+    def backward(dnll):
+        d_err = dnll * err / sigma**2 / batch_size
+        # right: d_log_var = dnll * 0.5 * (1 - err**2 / sigma**2) / batch_size
+        d_log_var = dnll * (1 / sigma - err**2 / sigma**3) / batch_size
+        return d_err, -d_err, d_log_var
+
+    return nll, backward
+
+
+def whole_encoder_inputs(rng):
+    """Data (N, D), a matrix and a bias of the hidden layer (H), and of mean and log-variance (Z)."""
+    shapes = [(4, 6), (6, 5), (5,), (5, 3), (3,), (5, 3), (3,)]
+    return tuple(0.6 * rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "encoder_slope_of_tanh_asked_at_its_output",
+    cause="derivative-at-preactivation",
+    inputs=whole_encoder_inputs,
+    wrong=("dx", "dW1", "db1"),
+    note="the helper takes what goes into tanh, and is given what comes out",
+)
+def encoder_slope_of_tanh_asked_at_its_output(x, W1, b1, W_mean, b_mean, W_lv, b_lv):
+    """From the data to a sample, with one hidden layer."""
+
+    def dtanh(a):
+        return 1.0 - np.tanh(a) ** 2
+
+    a1 = x @ W1 + b1
+    h1 = np.tanh(a1)
+    mean, lv = h1 @ W_mean + b_mean, h1 @ W_lv + b_lv
+    std = np.exp(lv / 2)
+
+    def backward(dz):
+        dlv = dz * NOISE * std / 2
+        dh1 = dz @ W_mean.T + dlv @ W_lv.T
+        da1 = dh1 * dtanh(h1)  # right: da1 = dh1 * dtanh(a1)
+        dmean_head = h1.T @ dz, dz.sum(axis=0)
+        dlv_head = h1.T @ dlv, dlv.sum(axis=0)
+        return da1 @ W1.T, x.T @ da1, da1.sum(axis=0), *dmean_head, *dlv_head
+
+    return mean + std * NOISE, backward

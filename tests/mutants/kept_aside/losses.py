@@ -192,3 +192,98 @@ def softmax_classifier_subtracts_in_its_probabilities(X, W, b, y):
         return np.dot(dscores, W.T), np.dot(X.T, dscores), np.sum(dscores, axis=0), None
 
     return loss, backward
+
+
+def skip_gram_inputs(rng):
+    """The middle word's vector (D,), all words' vectors (V, D), the outside word, words drawn, some of them twice."""
+    return rng.standard_normal(4), rng.standard_normal((7, 4)), np.array([3]), np.array([5, 1, 5, 0, 1, 5])
+
+
+@mutant(
+    "negative_samples_drawn_twice_count_once",
+    cause="repeated-ids-assigned",
+    inputs=skip_gram_inputs,
+    wrong=("dU",),
+)
+def negative_samples_drawn_twice_count_once(v_c, U, outside, negatives):
+    """Skip-gram with negative sampling, of one pair of words."""
+    indices = np.concatenate([outside, negatives])
+    sign = np.where(np.arange(len(indices)) < len(outside), 1.0, -1.0)
+    prob = 1 / (1 + np.exp(-sign * (U[indices] @ v_c)))
+    loss = -np.sum(np.log(prob))
+
+    def backward(dloss):
+        dscore = dloss * sign * (prob - 1)
+        dv_c = dscore @ U[indices]
+        dU = np.zeros_like(U)
+        dU[indices] += np.outer(dscore, v_c)  # right: np.add.at(dU, indices, np.outer(dscore, v_c))
+        return dv_c, dU, None, None
+
+    return loss, backward
+
+
+def columns_of_examples(rng):
+    """Examples (n_x, m), a row of weights (1, n_x), a bias (1, 1), a yes or no for each example (1, m)."""
+    Y = np.array([[1, 0, 0, 1, 0, 1]])
+    return rng.standard_normal((4, 6)), 0.7 * rng.standard_normal((1, 4)), rng.standard_normal((1, 1)), Y
+
+
+@mutant(
+    "logistic_cost_minus_without_its_parentheses",
+    cause="wrong-sign",
+    inputs=columns_of_examples,
+    wrong=("dX", "dW", "db"),
+    note="-Y / AL - ... for -(Y / AL - ...): the examples of class 0 are pushed the wrong way",
+)
+def logistic_cost_minus_without_its_parentheses(X, W, b, Y):
+    m = X.shape[1]
+    Z = np.dot(W, X) + b
+    AL = 1 / (1 + np.exp(-Z))
+    cost = -1 / m * np.sum(Y * np.log(AL) + (1 - Y) * np.log(1 - AL))
+
+    def backward(dcost):
+        # right: dAL = -(np.divide(Y, AL) - np.divide(1 - Y, 1 - AL))
+        dAL = -np.divide(Y, AL) - np.divide(1 - Y, 1 - AL)
+        dZ = dcost * dAL * AL * (1 - AL)
+        dW = 1 / m * np.dot(dZ, X.T)
+        db = 1 / m * np.sum(dZ, axis=1, keepdims=True)
+        return 1 / m * np.dot(W.T, dZ), dW, db, None
+
+    return cost, backward
+
+
+def two_layer_inputs(rng):
+    """Rows (N, D), matrix and bias of a hidden layer and of the scores, the right class (N,)."""
+    shapes = [(6, 4), (4, 5), (5,), (5, 3), (3,)]
+    return *(rng.standard_normal(s) for s in shapes), rng.integers(0, 3, 6)
+
+
+@mutant(
+    "two_layer_net_forgets_the_weight_decay",
+    cause="branch-missing",
+    inputs=two_layer_inputs,
+    wrong=("dW1", "dW2"),
+    note="the penalty is in the loss, and not in the gradient",
+)
+def two_layer_net_forgets_the_weight_decay(X, W1, b1, W2, b2, y):
+    N, reg = X.shape[0], 0.05
+    hidden = np.maximum(0, X.dot(W1) + b1)
+    scores = hidden.dot(W2) + b2
+    shifted = scores - scores.max(axis=1, keepdims=True)
+    log_probs = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    data_loss = -log_probs[np.arange(N), y].mean()
+    reg_loss = reg * (np.sum(W1 * W1) + np.sum(W2 * W2))
+
+    def backward(dloss):
+        dscores = np.exp(log_probs)
+        dscores[np.arange(N), y] -= 1
+        dscores *= dloss / N
+        dW2 = hidden.T.dot(dscores)
+        dhidden = dscores.dot(W2.T)
+        dhidden[hidden <= 0] = 0
+        dW1 = X.T.dot(dhidden)
+        # missing: dW2 += dloss * 2 * reg * W2
+        # missing: dW1 += dloss * 2 * reg * W1
+        return dhidden.dot(W1.T), dW1, dhidden.sum(axis=0), dW2, dscores.sum(axis=0), None
+
+    return data_loss + reg_loss, backward
