@@ -342,3 +342,169 @@ def upsampling_reads_one_copy(x):
         return dx
 
     return out, backward
+
+
+# ----------------------------------------------------------------------------- rows of patches, strides, blocks, groups
+
+
+def im2col(x, FH, FW, stride):
+    """A row for every place of the window (N OH OW), a column for every number in it (C FH FW)."""
+    N, C, H, W = x.shape
+    OH, OW = (H - FH) // stride + 1, (W - FW) // stride + 1
+    col = np.zeros((N, C, FH, FW, OH, OW))
+    for i in range(FH):
+        for j in range(FW):
+            col[:, :, i, j] = x[:, :, i : i + stride * OH : stride, j : j + stride * OW : stride]
+    return col.transpose(0, 4, 5, 1, 2, 3).reshape(N * OH * OW, -1)
+
+
+def col2im(col, shape, FH, FW, stride):
+    N, C, H, W = shape
+    OH, OW = (H - FH) // stride + 1, (W - FW) // stride + 1
+    col = col.reshape(N, OH, OW, C, FH, FW).transpose(0, 3, 4, 5, 1, 2)
+    img = np.zeros(shape)
+    for i in range(FH):
+        for j in range(FW):
+            img[:, :, i : i + stride * OH : stride, j : j + stride * OW : stride] += col[:, :, i, j]
+    return img
+
+
+@mutant(
+    "im2col_conv_lays_dout_out_as_it_lies",
+    cause="permuted-axes",
+    inputs=conv_inputs,
+    wrong=("dx", "dW", "db"),
+    note="the rows of the product are places, its columns filters; dout has the filters before the places",
+)
+def im2col_conv_lays_dout_out_as_it_lies(x, W, b):
+    FN, C, FH, FW = W.shape
+    N, OH, OW = len(x), x.shape[2] - FH + 1, x.shape[3] - FW + 1
+    col = im2col(x, FH, FW, 1)
+    col_W = W.reshape(FN, -1).T
+    out = (np.dot(col, col_W) + b).reshape(N, OH, OW, FN).transpose(0, 3, 1, 2)
+
+    def backward(dout):
+        dout = dout.reshape(-1, FN)  # right: dout = dout.transpose(0, 2, 3, 1).reshape(-1, FN)
+        db = np.sum(dout, axis=0)
+        dW = np.dot(col.T, dout).transpose(1, 0).reshape(FN, C, FH, FW)
+        dcol = np.dot(dout, col_W.T)
+        return col2im(dcol, x.shape, FH, FW, 1), dW, db
+
+    return out, backward
+
+
+def channels_last(rng):
+    """Pictures (m, H, W, C), filters (f, f, C, F) and biases (1, 1, 1, F)."""
+    return tuple(rng.standard_normal(s) for s in [(2, 7, 5, 3), (3, 3, 3, 4), (1, 1, 1, 4)])
+
+
+@mutant(
+    "conv_slices_without_the_stride_on_the_way_back",
+    cause="off-by-one",
+    inputs=channels_last,
+    wrong=("dA_prev", "dW"),
+    note="the window moves two pixels a step on the way there, one on the way back",
+)
+def conv_slices_without_the_stride_on_the_way_back(A_prev, W, b):
+    stride, pad = 2, 1
+    m, n_H_prev, n_W_prev, _ = A_prev.shape
+    f, _, _, n_C = W.shape
+    n_H, n_W = (n_H_prev - f + 2 * pad) // stride + 1, (n_W_prev - f + 2 * pad) // stride + 1
+    frame = ((0, 0), (pad, pad), (pad, pad), (0, 0))
+    A_prev_pad = np.pad(A_prev, frame)
+    Z = np.zeros((m, n_H, n_W, n_C))
+    for i in range(m):
+        for h in range(n_H):
+            for w in range(n_W):
+                for c in range(n_C):
+                    vert, horiz = h * stride, w * stride
+                    a_slice = A_prev_pad[i, vert : vert + f, horiz : horiz + f]
+                    Z[i, h, w, c] = np.sum(a_slice * W[:, :, :, c]) + b[0, 0, 0, c]
+
+    def backward(dZ):
+        dA_prev_pad, dW, db = np.zeros_like(A_prev_pad), np.zeros_like(W), np.zeros_like(b)
+        for i in range(m):
+            for h in range(n_H):
+                for w in range(n_W):
+                    for c in range(n_C):
+                        vert, horiz = h, w  # right: vert, horiz = h * stride, w * stride
+                        a_slice = A_prev_pad[i, vert : vert + f, horiz : horiz + f]
+                        dA_prev_pad[i, vert : vert + f, horiz : horiz + f] += W[:, :, :, c] * dZ[i, h, w, c]
+                        dW[:, :, :, c] += a_slice * dZ[i, h, w, c]
+                        db[:, :, :, c] += dZ[i, h, w, c]
+        return dA_prev_pad[:, pad:-pad, pad:-pad].copy(), dW, db
+
+    return Z, backward
+
+
+@mutant(
+    "resnet_block_relu_before_the_shortcut",
+    cause="derivative-at-preactivation",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(2, 3, 4, 5), (3, 3, 3, 3), (3,)]),
+    wrong=("dx", "dw", "db"),
+    note="the forward pass cuts off after the shortcut is added, the backward pass asks what the convolution gave",
+)
+def resnet_block_relu_before_the_shortcut(x, w, b):
+    """Convolution of 3 x 3 with padding 1, plus its own input, then ReLU."""
+    conv = plain_conv(x, w, pad=1) + b.reshape(1, -1, 1, 1)
+    added = conv + x
+    out = np.maximum(added, 0)
+
+    def backward(dout):
+        dadded = dout * (conv > 0)  # right: dadded = dout * (added > 0)
+        H, W = x.shape[2:]
+        xp = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        dxp, dw = np.zeros_like(xp), np.zeros_like(w)
+        for i in range(3):
+            for j in range(3):
+                dw[:, :, i, j] = np.einsum("nfhw,nchw->fc", dadded, xp[:, :, i : i + H, j : j + W])
+                dxp[:, :, i : i + H, j : j + W] += np.einsum("nfhw,fc->nchw", dadded, w[:, :, i, j])
+        return dadded + dxp[:, :, 1:-1, 1:-1], dw, dadded.sum(axis=(0, 2, 3))
+
+    return out, backward
+
+
+@mutant(
+    "nearest_upsampling_goes_back_as_average_pooling",
+    cause="wrong-count",
+    also=("constant-factor",),
+    like="interpolate",
+    wrong=("dx",),
+    note="six copies of a pixel were made, so it receives their sum; a mean looks like the way back, and is not",
+)
+def nearest_upsampling_goes_back_as_average_pooling(x):
+    """Every pixel becomes two rows and three columns."""
+    N, C, H, W = x.shape
+    out = np.kron(x, np.ones((2, 3)))
+
+    def backward(dout):
+        blocks = dout.reshape(N, C, H, 2, W, 3)
+        return blocks.mean(axis=(3, 5))  # right: return blocks.sum(axis=(3, 5))
+
+    return out, backward
+
+
+@mutant(
+    "spatial_groupnorm_gain_loses_its_axes",
+    cause="gradient-shape",
+    inputs=lambda rng: (rng.standard_normal((2, 6, 3, 4)) + 1, *rng.standard_normal((2, 1, 6, 1, 1))),
+    note="gamma and beta are (1, C, 1, 1), and the sums are (C,)",
+)
+def spatial_groupnorm_gain_loses_its_axes(x, gamma, beta):
+    N, C, H, W = x.shape
+    G = 3
+    xg = x.reshape(N * G, -1).T
+    sigma = np.sqrt(xg.var(axis=0) + 1e-5)
+    x_norm = (xg - xg.mean(axis=0)) / sigma
+    x_hat = x_norm.T.reshape(N, C, H, W)
+
+    def backward(dout):
+        dbeta = np.sum(dout, axis=(0, 2, 3))  # right: dbeta = np.sum(dout, axis=(0, 2, 3), keepdims=True)
+        # right: dgamma = np.sum(dout * x_hat, axis=(0, 2, 3), keepdims=True)
+        dgamma = np.sum(dout * x_hat, axis=(0, 2, 3))
+        dnorm = (dout * gamma).reshape(N * G, -1).T
+        M = dnorm.shape[0]
+        dxg = (M * dnorm - dnorm.sum(axis=0) - x_norm * (dnorm * x_norm).sum(axis=0)) / (M * sigma)
+        return dxg.T.reshape(N, C, H, W), dgamma, dbeta
+
+    return gamma * x_hat + beta, backward

@@ -474,3 +474,151 @@ def batchnorm_paper_formula_wrong_power(x, gamma, beta):
         return dx, np.sum(dy * xhat, axis=0), np.sum(dy, axis=0)
 
     return gamma * xhat + beta, backward
+
+
+@mutant(
+    "layernorm_backward_is_the_batchnorms",
+    cause="wrong-sum-axis",
+    inputs=norm_inputs,
+    wrong=("dx",),
+    note="the forward pass was turned to rows, the formula of the backward pass was copied with its columns",
+)
+def layernorm_backward_is_the_batchnorms(x, gamma, beta):
+    mu = np.mean(x, axis=1, keepdims=True)
+    var = np.var(x, axis=1, keepdims=True)
+    ivar = 1.0 / np.sqrt(var + 1e-5)
+    x_hat = (x - mu) * ivar
+
+    def backward(dout):
+        dx_hat = dout * gamma
+        axis = 0  # right: axis = 1
+        mean1 = np.mean(dx_hat, axis=axis, keepdims=True)
+        mean2 = np.mean(dx_hat * x_hat, axis=axis, keepdims=True)
+        dx = ivar * (dx_hat - mean1 - x_hat * mean2)
+        return dx, np.sum(dout * x_hat, axis=0), np.sum(dout, axis=0)
+
+    return gamma * x_hat + beta, backward
+
+
+class BatchNormalization:
+    """Normalises the columns of a batch, and leaves its gradients on itself."""
+
+    def __init__(self, gamma, beta):
+        self.gamma, self.beta = gamma, beta
+        self.batch_size = self.xc = self.xn = self.std = None
+        self.dgamma = self.dbeta = None
+
+    def forward(self, x):
+        self.batch_size = x.shape[0]
+        self.xc = x - x.mean(axis=0)
+        self.std = np.sqrt(np.mean(self.xc**2, axis=0) + 1e-6)
+        self.xn = self.xc / self.std
+        return self.gamma * self.xn + self.beta
+
+    def backward(self, dout):
+        self.dbeta = dout.sum(axis=0)
+        self.dgamma = np.sum(self.xn * dout, axis=0)
+        dxn = dout  # right: dxn = self.gamma * dout
+        dxc = dxn / self.std
+        dstd = -np.sum((dxn * self.xc) / (self.std * self.std), axis=0)
+        dvar = 0.5 * dstd / self.std
+        dxc += (2.0 / self.batch_size) * self.xc * dvar
+        dmu = np.sum(dxc, axis=0)
+        return dxc - dmu / self.batch_size
+
+
+@mutant(
+    "batchnorm_class_gain_is_one_on_the_way_back",
+    cause="missing-factor",
+    inputs=norm_inputs,
+    wrong=("dx",),
+    note="gamma starts at one, where nobody sees that it is missing",
+)
+def batchnorm_class_gain_is_one_on_the_way_back(x, gamma, beta):
+    layer = BatchNormalization(gamma, beta)
+    out = layer.forward(x)
+
+    def backward(dout):
+        dx = layer.backward(dout)
+        return dx, layer.dgamma, layer.dbeta
+
+    return out, backward
+
+
+# ---------------------------------------------------------------------------------------------------- whole networks
+
+
+@mutant(
+    "swish_layer_derives_its_sigmoid_only",
+    cause="branch-missing",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(5, 4), (4, 3), (3,)]),
+    wrong=("dx", "dW", "db"),
+    note="z stands in the product twice, before the sigmoid and in it",
+)
+def swish_layer_derives_its_sigmoid_only(x, W, b):
+    z = x @ W + b
+    sig = 1 / (1 + np.exp(-z))
+
+    def backward(dout):
+        dz = dout * z * sig * (1 - sig)
+        # missing: dz = dz + dout * sig
+        return dz @ W.T, x.T @ dz, dz.sum(axis=0)
+
+    return z * sig, backward
+
+
+@mutant(
+    "column_dropout_divides_but_never_shuts",
+    cause="mask-not-applied",
+    inputs=column_network,
+    wrong=("dX", "dW1", "db1"),
+    note="of the two steps of dropout only the second, `/ keep_prob`, is done on the way back",
+)
+def column_dropout_divides_but_never_shuts(X, W1, b1, W2, b2):
+    """Examples in columns, dropout after the hidden layer."""
+    keep_prob = 0.6
+    H1 = np.tanh(np.dot(W1, X) + b1)
+    D1 = np.random.default_rng(1).random(H1.shape) < keep_prob
+    A1 = H1 * D1
+    A1 = A1 / keep_prob
+    A2 = 1 / (1 + np.exp(-(np.dot(W2, A1) + b2)))
+
+    def backward(dA2):
+        dZ2 = dA2 * A2 * (1 - A2)
+        dW2, db2 = np.dot(dZ2, A1.T), np.sum(dZ2, axis=1, keepdims=True)
+        dA1 = np.dot(W2.T, dZ2)
+        # missing: dA1 = dA1 * D1
+        dA1 = dA1 / keep_prob
+        dZ1 = dA1 * (1 - np.power(H1, 2))
+        dW1, db1 = np.dot(dZ1, X.T), np.sum(dZ1, axis=1, keepdims=True)
+        return np.dot(W1.T, dZ1), dW1, db1, dW2, db2
+
+    return A2, backward
+
+
+def three_layers(rng):
+    """Rows (N, D), matrices and biases of three layers; the two hidden ones are equally wide, as they often are."""
+    return tuple(rng.standard_normal(s) for s in [(6, 3), (3, 4), (4,), (4, 4), (4,), (4, 2), (2,)])
+
+
+@mutant(
+    "three_layers_middle_weight_the_other_way_round",
+    cause="transposed",
+    inputs=three_layers,
+    wrong=("dW2",),
+    note="the layers beside it would have complained about the shape",
+)
+def three_layers_middle_weight_the_other_way_round(X, W1, b1, W2, b2, W3, b3):
+    a1 = np.tanh(X @ W1 + b1)
+    a2 = np.tanh(a1 @ W2 + b2)
+    scores = a2 @ W3 + b3
+
+    def backward(dscores):
+        dW3, db3 = a2.T @ dscores, dscores.sum(axis=0)
+        dz2 = (dscores @ W3.T) * (1 - a2**2)
+        dW2, db2 = dz2.T @ a1, dz2.sum(axis=0)  # right: dW2, db2 = a1.T @ dz2, dz2.sum(axis=0)
+        dz1 = (dz2 @ W2.T) * (1 - a1**2)
+        dW1, db1 = X.T @ dz1, dz1.sum(axis=0)
+        return dz1 @ W1.T, dW1, db1, dW2, db2, dW3, db3
+
+    return scores, backward
