@@ -419,15 +419,8 @@ def forms(inputs: Sequence[Any], outputs: Sequence[np.ndarray]) -> Iterator[Form
         yield log_softmax_form
         yield log_softmax_at_once_form
         if arrays and arrays[0].ndim == 4 and outputs[0].ndim == 4:
-            pairs = [(1, 1), (2, 2), (3, 3), (1, 2), (2, 1), (3, 2), (2, 3)]
-            for kernel, stride, padding in product(pairs, pairs, ((0, 0), (1, 1))):
-                H, W = arrays[0].shape[2:]
-                size = tuple(
-                    (n + 2 * p - k) // s + 1 for n, p, k, s in zip((H, W), padding, kernel, stride, strict=True)
-                )
-                if size == outputs[0].shape[2:]:
-                    yield pool_form("max", kernel, stride, padding)
-                    yield pool_form("mean", kernel, stride, padding)
+            yield from pool_forms(shapes[0][2:], outputs[0].shape[2:])
+            yield from map(channels_last, pool_forms(shapes[0][1:3], outputs[0].shape[1:3]))
     if len(inputs) == 2:
         yield from (
             softmax_form,
@@ -454,13 +447,43 @@ def forms(inputs: Sequence[Any], outputs: Sequence[np.ndarray]) -> Iterator[Form
     if len(inputs) == 4:
         yield scaled_dot_attention_form
     if len(inputs) in (2, 3) and shapes and len(shapes[0]) == 4 and len(shapes[1]) == 4 and outputs[0].ndim == 4:
-        for stride, padding in product(product((1, 2, 3), (1, 2, 3)), product((0, 1, 2), (0, 1, 2))):
-            convolved = tuple(
-                (n + 2 * p - k) // s + 1
-                for n, p, k, s in zip(shapes[0][2:], padding, shapes[1][2:], stride, strict=True)
-            )
-            if convolved == outputs[0].shape[2:]:
-                yield conv_form(stride, padding)
+        yield from conv_forms(shapes[0][2:], shapes[1][2:], outputs[0].shape[2:])
+        yield from map(channels_last, conv_forms(shapes[0][1:3], shapes[1][:2], outputs[0].shape[1:3]))
+
+
+def conv_forms(large: tuple[int, ...], kernel: tuple[int, ...], small: tuple[int, ...]) -> Iterator[Form]:
+    """Convolutions with the strides and paddings that lead from the one size to the other."""
+    for stride, padding in product(product((1, 2, 3), (1, 2, 3)), product((0, 1, 2), (0, 1, 2))):
+        if fits_on(large, kernel, stride, padding) == small:
+            yield conv_form(stride, padding)
+
+
+def pool_forms(large: tuple[int, ...], small: tuple[int, ...]) -> Iterator[Form]:
+    """Maxima and means with the kernels, strides and paddings that lead from the one size to the other."""
+    pairs = [(1, 1), (2, 2), (3, 3), (1, 2), (2, 1), (3, 2), (2, 3)]
+    for kernel, stride, padding in product(pairs, pairs, ((0, 0), (1, 1))):
+        if fits_on(large, kernel, stride, padding) == small:
+            yield pool_form("max", kernel, stride, padding)
+            yield pool_form("mean", kernel, stride, padding)
+
+
+def fits_on(large: tuple[int, ...], kernel: tuple[int, ...], stride: tuple, padding: tuple) -> tuple[int, ...]:
+    """How many windows fit on each side."""
+    sides = zip(large, kernel, stride, padding, strict=True)
+    return tuple((n + 2 * p - k) // s + 1 for n, k, s, p in sides)
+
+
+def channels_last(form: Form) -> Form:
+    """The same on pictures (N, H, W, C), with weights (kh, kw, C, O) and a bias of any shape."""
+
+    def turned(x: Any, weight: Any = None, bias: Any = None) -> tuple[Any, None]:
+        arrays = [x.transpose(0, 3, 1, 2)]
+        arrays += [] if weight is None else [weight.transpose(3, 2, 0, 1)]
+        arrays += [] if bias is None else [bias.reshape(-1)]
+        y, _ = form(*arrays)
+        return y.transpose(0, 2, 3, 1), None
+
+    return turned
 
 
 def references(inputs: Sequence[Any], outputs: Sequence[np.ndarray]) -> list[Tape]:

@@ -12,6 +12,11 @@ import numpy as np
 from minis2s.gradcheck.diagnosis.tape import Edge, Entry, Jump, Rule, Tape, unbroadcast
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
+SLOPE_BY_VALUE: dict[str, Callable] = {
+    "tanh": lambda y: 1 - y * y,
+    "sigmoid": lambda y: y * (1 - y),
+    "relu": lambda y: y > 0,
+}
 FORMULA = {"tanh": "1 - {y}^2", "sigmoid": "{y} (1 - {y})", "relu": "({y} > 0)"}
 OTHERS = 30
 """So many other values are tried in the place of a factor."""
@@ -312,6 +317,11 @@ def of_slope(group: Group, words: str) -> Iterator[Spoil]:
                 f"With y the output of {op} the derivative is {FORMULA[op].format(y='y')}: what was it fed with?",
                 rule_for(group, lambda e, dy, v=value: dy * v(e.parent.value, e.child.value, dy)), label=name,
             )  # fmt: skip
+        for spelt, value in of_another(op):
+            yield Spoil(
+                "missing-factor", 1.6 + extra, f"the derivative at {name} is {spelt}, of another function{words}",
+                f"{name} is a {op}.", rule_for(group, lambda e, dy, v=value: dy * v(e.child.value)), label=name,
+            )  # fmt: skip
         if op == "sigmoid":
             for spelt, value in (("y", lambda y: y), ("1 - y", lambda y: 1 - y)):
                 yield Spoil(
@@ -335,6 +345,11 @@ def of_slope(group: Group, words: str) -> Iterator[Spoil]:
                 "missing-factor", 1.4 + extra, f"the exponent in the derivative of {name} is 1 too large{words}",
                 "x^n gives n x^(n - 1) dy.", rule_for(group, lambda e, dy: dy * e.parts["slope"] * e.parent.value),
             )  # fmt: skip
+
+
+def of_another(op: str) -> list[tuple[str, Callable]]:
+    """Derivatives of the other activations, of the value y."""
+    return [(FORMULA[other].format(y="y"), slope) for other, slope in SLOPE_BY_VALUE.items() if other != op]
 
 
 def wrong_slopes(op: str) -> list[tuple[float, str, Callable]]:
@@ -386,7 +401,7 @@ def of_factor(group: Group, words: str) -> Iterator[Spoil]:
             "mask-not-applied", 1.0, "dropout's mask is not applied", "y = x m / (1 - p) gives dx = dy m / (1 - p).",
             rule_for(group, lambda e, dy: unbroadcast(dy * e.parts["factor"].max(), e.parent.value.shape)),
         )  # fmt: skip
-    elif factor.ndim or len(edge.child.edges) > 1:  # of mere numbers `fits` tells
+    elif factor.ndim or (edge.child.op == "multiply" and len(edge.child.edges) > 1):  # of mere numbers `fits` tells
         gate = edge.parent.op == "carry"
         yield Spoil(
             "forget-gate-not-in-carry" if gate else "missing-factor", (0.9 if gate else 1.1) + extra,
@@ -670,6 +685,7 @@ def other_values(group: Group, known: Sequence[Sequence_]) -> Iterator[Spoil]:
                 continue
             tried += 1
             yield from _replaced(group, own, kind[-1], aligned, shift)
+        yield from _from_the_end(group, own, values, right)
     if len(group) > 2 and len({r.shape for r in right}) == 1 and edge.kind != "slope":
         yield from _in_other_order(group, own, right)
 
@@ -714,6 +730,18 @@ def sequences_of(groups: Sequence[Group], classes: Sequence[Sequence[Entry]]) ->
 
 def _equal(a: Sequence[np.ndarray], b: Sequence[np.ndarray]) -> bool:
     return len(a) == len(b) and all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+def _from_the_end(
+    group: Group, own: list[Entry], values: list[np.ndarray], right: Sequence[np.ndarray]
+) -> Iterator[Spoil]:
+    """The value of the step before, and for the first step, by the index -1, that of the last."""
+    rolled = [values[-1], *values[:-1]]
+    if len(values) > 1 and not _equal(rolled, right) and _equal(rolled[1:], right[1:]):
+        by_edge = {id(e): v for e, v in zip(group, rolled, strict=True)}
+        finding = f"in the gradient of {named(group[-1].parent)} the last {named(own[-1])} stands before the first step"
+        hint = "The index -1 is that of the last step: what was there at the start?"
+        yield Spoil("off-by-one", 1.0, finding, hint, dict.fromkeys(by_edge, _with_operand(by_edge)))
 
 
 def _in_other_order(group: Group, own: list[Entry], right: Sequence[np.ndarray]) -> Iterator[Spoil]:
@@ -763,8 +791,7 @@ def _replaced(group: Group, own: list[Entry], kind: Entry, values: list[np.ndarr
     if len(group) > 1 and (kind in own or follows(values, [v for v in operands if v is not None])):
         cause, cost = "off-by-one", 1.0
     if edge.kind == "slope":
-        formula = {"tanh": lambda y: 1 - y * y, "sigmoid": lambda y: y * (1 - y), "relu": lambda y: y > 0}
-        slope = formula[edge.child.op]
+        slope = SLOPE_BY_VALUE[edge.child.op]
         rule: Rule = lambda e, dy: dy * slope(by_edge[id(e)])  # noqa: E731
         finding = f"the derivative of {edge.child.op} at {right} is computed from {wrong}"
     else:
@@ -882,6 +909,7 @@ def of_gather(group: Group, words: str) -> Iterator[Spoil]:
     if (
         isinstance(index, tuple)
         and len(index) == 4
+        and isinstance(index[0], slice)
         and all(isinstance(i, np.ndarray) and i.ndim == 4 for i in index[2:])
     ):
         yield from of_windows(group)
@@ -894,8 +922,24 @@ def of_gather(group: Group, words: str) -> Iterator[Spoil]:
     yield Spoil("repeated-ids-assigned", 0.8, finding, hint, rule_for(group, first))
     yield from of_other_rows(group, target, words)
     yield from of_picked_maximum(group, words)
+    yield from of_copies(group, target, words)
     finding = f"gradients of an id that occurs twice are averaged in {target}{words}"
     yield Spoil("wrong-count", 1.0, finding, "Add them up.", rule_for(group, averaged))
+
+
+def of_copies(group: Group, target: str, words: str) -> Iterator[Spoil]:
+    """Copies that lie side by side are added up as if they lay one array after the other, or the other way round."""
+    big, small = group[0].child.value.shape, group[0].parent.value.shape
+    for axis in range(len(small) if len(big) == len(small) else 0):
+        n, m = small[axis], big[axis]
+        if m == n or m % n or big[:axis] + big[axis + 1 :] != small[:axis] + small[axis + 1 :]:
+            continue
+        for order, summed in (((n, m // n), axis + 1), ((m // n, n), axis)):
+            shape = (*big[:axis], *order, *big[axis + 1 :])
+            rule: Rule = lambda e, dy, shape=shape, a=summed: dy.reshape(shape).sum(axis=a)  # noqa: E731
+            finding = f"of the copies along axis {axis} of {target} the wrong ones are added up{words}"
+            hint = "`repeat` gives 0 0 1 1, `tile` 0 1 0 1: which axis of the reshaped gradient holds the copies?"
+            yield Spoil("wrong-sum-axis", 1.0, finding, hint, rule_for(group, rule))
 
 
 def of_other_rows(group: Group, target: str, words: str) -> Iterator[Spoil]:
