@@ -143,6 +143,8 @@ def held_against(evidence: Evidence, tape: Tape, spoil: Spoil, extra: float) -> 
             yours, right = evidence.yours[k], evidence.right[k]
             if gradient is None or right is None or yours is None:
                 continue
+            if gradient.shape != right.shape:  # a transpose that a square matrix further on does not hide
+                return None
             if k in evidence.wrong:
                 left = residual(yours, gradient, right)
                 if left < DROPPED:

@@ -419,6 +419,21 @@ def record(
     return tape
 
 
+class _OfLists:
+    """A function of NumPy's, which makes a plain array of a list, and here a recorded one of recorded ones."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._function, name)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        recorded = (isinstance(a, list) and any(isinstance(part, Tracked) for part in a) for a in args)
+        arrays = (stack(a) if lists else a for a, lists in zip(args, recorded, strict=True))
+        return self._function(*arrays, **options)
+
+
 class _Recording:
     """NumPy, except that arrays that are made anew are recorded: loops fill them step by step."""
 
@@ -426,7 +441,8 @@ class _Recording:
         self._tape = tape
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(np, name)
+        found = getattr(np, name)
+        return _OfLists(found) if isinstance(found, np.ufunc) or name in ("sum", "mean", "max") else found
 
     def zeros(self, shape: Any, dtype: Any = float, **options: Any) -> Any:
         value = np.zeros(shape, dtype, **options)
