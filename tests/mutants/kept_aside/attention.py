@@ -515,3 +515,136 @@ def alignment_network_without_its_tanh(state, annotations, W, U, b, v):
         return dstate, dann, dW, dU, db, dv
 
     return context, backward
+
+
+def decoder_step_inputs(rng):
+    """The encoder's states (N, S, H), the decoder's (N, H), and the matrix (2 * H, K) on context and state."""
+    return rng.standard_normal((2, 5, 4)), rng.standard_normal((2, 4)), 0.6 * rng.standard_normal((8, 3))
+
+
+@mutant(
+    "luong_step_weights_times_their_gradient",
+    cause="softmax-second-term-missing",
+    inputs=decoder_step_inputs,
+    wrong=("dh_enc", "dh_dec"),
+)
+def luong_step_weights_times_their_gradient(h_enc, h_dec, Wc):
+    """The state looks at the sentence; context and state together give what the prediction is made of."""
+    N, S, H = h_enc.shape
+    align = np.zeros((N, S))
+    context = np.zeros((N, H))
+    for n in range(N):
+        score = h_enc[n].dot(h_dec[n])
+        align[n] = np.exp(score - score.max()) / np.exp(score - score.max()).sum()
+        context[n] = align[n].dot(h_enc[n])
+    joined = np.hstack([context, h_dec])
+    h_tilde = np.tanh(joined.dot(Wc))
+
+    def backward(dh_tilde):
+        dpre = dh_tilde * (1 - h_tilde**2)
+        dWc = joined.T.dot(dpre)
+        dcontext, dh_dec = (d.copy() for d in np.hsplit(dpre.dot(Wc.T), 2))
+        dh_enc = np.zeros_like(h_enc)
+        for n in range(N):
+            dalign = h_enc[n].dot(dcontext[n])
+            dscore = align[n] * dalign  # right: dscore = align[n] * (dalign - align[n].dot(dalign))
+            dh_enc[n] = np.outer(align[n], dcontext[n]) + np.outer(dscore, h_dec[n])
+            dh_dec[n] += dscore.dot(h_enc[n])
+        return dh_enc, dh_dec, dWc
+
+    return h_tilde, backward
+
+
+@mutant(
+    "multiplicative_attention_matrix_lies_on_its_side",
+    cause="transposed",
+    inputs=bilinear_inputs,
+    wrong=("dWa",),
+    note="encoder and decoder are of one width, Wa is square",
+)
+def multiplicative_attention_matrix_lies_on_its_side(dec, enc, Wa):
+    """Score of a word is dec Wa enc; what comes out is the context."""
+    projected = dec.dot(Wa)
+    a = stable_softmax(np.sum(projected[:, None, :] * enc, axis=2))
+    ctx = np.sum(a[:, :, None] * enc, axis=1)
+
+    def backward(dctx):
+        da = np.sum(dctx[:, None, :] * enc, axis=2)
+        dscore = a * (da - np.sum(a * da, axis=1, keepdims=True))
+        pulled = np.sum(dscore[:, :, None] * enc, axis=1)
+        ddec = pulled.dot(Wa.T)
+        dWa = pulled.T.dot(dec)  # right: dWa = dec.T.dot(pulled)
+        denc = a[:, :, None] * dctx[:, None, :] + dscore[:, :, None] * projected[:, None, :]
+        return ddec, denc, dWa
+
+    return ctx, backward
+
+
+def words_and_matrices_of_heads(rng):
+    """Words (L, D), for each of three heads three matrices (D, A), and one (3 * A, D) for the way out."""
+    L, D, A = 5, 4, 2
+    heads = (0.8 * rng.standard_normal((3, D, A)) for _ in range(3))
+    return (rng.standard_normal((L, D)), *heads, 0.8 * rng.standard_normal((3 * A, D)))
+
+
+@mutant(
+    "multi_head_loop_the_last_head_speaks_for_all",
+    cause="sum-missing",
+    inputs=words_and_matrices_of_heads,
+    wrong=("dX",),
+    note="`=` in the loop over the heads, which all read the same words",
+)
+def multi_head_loop_the_last_head_speaks_for_all(X, WQ, WK, WV, WO):
+    """A list of heads, put side by side, and a matrix on all of them."""
+    h, _, d_k = WQ.shape
+    heads, kept = [], []
+    for i in range(h):
+        Q, K, V = X @ WQ[i], X @ WK[i], X @ WV[i]
+        S = stable_softmax(Q @ K.T / np.sqrt(d_k))
+        kept.append((Q, K, V, S))
+        heads.append(S @ V)
+    Z = np.concatenate(heads, axis=1)
+
+    def backward(dY):
+        dZ, dWO = dY @ WO.T, Z.T @ dY
+        dX, dWQ, dWK, dWV = (np.zeros_like(p) for p in (X, WQ, WK, WV))
+        for i, dhead in enumerate(np.split(dZ, h, axis=1)):
+            Q, K, V, S = kept[i]
+            dV, dS = S.T @ dhead, dhead @ V.T
+            dlogit = S * (dS - np.sum(S * dS, axis=1, keepdims=True)) / np.sqrt(d_k)
+            dQ, dK = dlogit @ K, dlogit.T @ Q
+            dWQ[i], dWK[i], dWV[i] = X.T @ dQ, X.T @ dK, X.T @ dV
+            dX = dQ @ WQ[i].T + dK @ WK[i].T + dV @ WV[i].T  # right: dX += dQ @ WQ[i].T + dK @ WK[i].T + dV @ WV[i].T
+        return dX, dWQ, dWK, dWV, dWO
+
+    return Z @ WO, backward
+
+
+def padded_memory(rng):
+    """Queries (N, T, D), keys and values (N, S, D), and which keys are words, (N, S)."""
+    lengths = np.array([[5], [3], [2]])
+    shapes = [(3, 4, 2), (3, 5, 2), (3, 5, 2)]
+    return (*(rng.standard_normal(s) for s in shapes), np.arange(5) < lengths)
+
+
+@mutant(
+    "attention_weights_cleared_after_the_softmax_on_the_way_there_only",
+    cause="mask-not-applied",
+    inputs=padded_memory,
+    wrong=("dq", "dk"),
+    note="padding has its share of the softmax, which is then set to zero",
+)
+def attention_weights_cleared_after_the_softmax_on_the_way_there_only(q, k, v, is_word):
+    root = np.sqrt(q.shape[-1])
+    w = stable_softmax(np.einsum("ntd,nsd->nts", q, k) / root)
+    keep = is_word[:, None, :].astype(float)
+    w_kept = w * keep
+
+    def backward(dctx):
+        dw_kept = np.einsum("ntd,nsd->nts", dctx, v)
+        dv = np.einsum("nts,ntd->nsd", w_kept, dctx)
+        dw = dw_kept  # right: dw = dw_kept * keep
+        ds = w * (dw - np.einsum("nts,nts->nt", w, dw)[:, :, None]) / root
+        return np.einsum("nts,nsd->ntd", ds, k), np.einsum("nts,ntd->nsd", ds, q), dv, None
+
+    return np.einsum("nts,nsd->ntd", w_kept, v), backward

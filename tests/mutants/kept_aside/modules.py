@@ -505,3 +505,244 @@ mutant(
     inputs=features,
     wrong=("dl0", "dsyn0", "dbias0"),
 )(build(FewLines))
+
+
+class PeekyDecoder(Module):
+    """Every step of the decoder reads the encoder's last state besides its word."""
+
+    def __init__(self, rng):
+        self.Wx, self.Wh, self.Wc = parameter(rng, 3, 4), parameter(rng, 4, 4), parameter(rng, 5, 4)
+        self.b, self.Wy = parameter(rng, 4), parameter(rng, 4, 6)
+
+    def forward(self, words, context):
+        T = len(words)
+        hs = [np.zeros((words.shape[1], 4))]
+        for t in range(T):
+            a = words[t] @ self.Wx.data + hs[t] @ self.Wh.data + context @ self.Wc.data + self.b.data
+            hs.append(np.tanh(a))
+        outputs = [h @ self.Wy.data for h in hs[1:]]
+
+        def backward(doutputs):
+            dwords, dcontext, dh_next = np.zeros_like(words), np.zeros_like(context), 0
+            for t in range(T - 1, -1, -1):
+                self.Wy.grad += hs[t + 1].T @ doutputs[t]
+                dh = doutputs[t] @ self.Wy.data.T + dh_next
+                da = dh * (1 - hs[t + 1] ** 2)
+                self.Wx.grad += words[t].T @ da
+                self.Wh.grad += hs[t].T @ da
+                self.Wc.grad += context.T @ da
+                self.b.grad += da.sum(axis=0)
+                dwords[t] = da @ self.Wx.data.T
+                dcontext = da @ self.Wc.data.T  # right: dcontext += da @ self.Wc.data.T
+                dh_next = da @ self.Wh.data.T
+            return dwords, dcontext
+
+        return np.stack(outputs), backward
+
+
+mutant(
+    "peeky_decoder_context_is_read_once",
+    cause="one-step-only",
+    also=("sum-missing",),
+    inputs=lambda rng: (rng.standard_normal((4, 2, 3)), rng.standard_normal((2, 5))),
+    wrong=("dcontext",),
+)(build(PeekyDecoder))
+
+
+class Captioner(Module):
+    """A picture starts an Elman network foretelling the caption; the loss is a sum over time, a mean over pictures."""
+
+    def __init__(self, rng):
+        self.W_proj, self.b_proj = parameter(rng, 5, 4), parameter(rng, 4)
+        self.W_embed, self.Wx, self.Wh = parameter(rng, 7, 3), parameter(rng, 3, 4), parameter(rng, 4, 4)
+        self.W_vocab, self.b_vocab = parameter(rng, 4, 7), parameter(rng, 7)
+
+    def forward(self, features, captions):
+        captions_in, captions_out = captions[:, :-1], captions[:, 1:]
+        N, T = captions_in.shape
+        x = self.W_embed.data[captions_in]
+        h = [features @ self.W_proj.data + self.b_proj.data]
+        for t in range(T):
+            h.append(np.tanh(x[:, t] @ self.Wx.data + h[t] @ self.Wh.data))
+        h_flat = np.stack(h[1:], axis=1).reshape(N * T, 4)
+        y_flat = captions_out.reshape(N * T)
+        probs = stable_softmax(h_flat @ self.W_vocab.data + self.b_vocab.data)
+        loss = -np.sum(np.log(probs[np.arange(N * T), y_flat])) / N
+
+        def backward(dloss):
+            dx_flat = probs.copy()
+            dx_flat[np.arange(N * T), y_flat] -= 1
+            dx_flat *= dloss / len(dx_flat)  # right: dx_flat *= dloss / N
+            self.W_vocab.grad += h_flat.T @ dx_flat
+            self.b_vocab.grad += dx_flat.sum(axis=0)
+            dh_all = (dx_flat @ self.W_vocab.data.T).reshape(N, T, 4)
+            dh = np.zeros((N, 4))
+            for t in reversed(range(T)):
+                da = (dh_all[:, t] + dh) * (1 - h[t + 1] ** 2)
+                self.Wx.grad += x[:, t].T @ da
+                self.Wh.grad += h[t].T @ da
+                np.add.at(self.W_embed.grad, captions_in[:, t], da @ self.Wx.data.T)
+                dh = da @ self.Wh.data.T
+            self.W_proj.grad += features.T @ dh
+            self.b_proj.grad += dh.sum(axis=0)
+            return dh @ self.W_proj.data.T, None
+
+        return loss, backward
+
+
+mutant(
+    "captioner_flattened_array_is_no_longer_of_length_n",
+    cause="wrong-count",
+    also=("constant-factor",),
+    inputs=lambda rng: (rng.standard_normal((3, 5)), rng.integers(0, 7, (3, 6))),
+    wrong=("dfeatures", "dW_proj", "db_proj", "dW_embed", "dWx", "dWh", "dW_vocab", "db_vocab"),
+)(build(Captioner))
+
+
+class SoftmaxLayer:
+    """Hands its Jacobian on, example by example."""
+
+    def forward(self, z):
+        self.p = stable_softmax(z)
+        return self.p
+
+    def backward(self, dp):
+        jacobians = [np.diag(row) - np.outer(row, row) for row in self.p]
+        return np.array([jacobian @ row for jacobian, row in zip(jacobians, dp, strict=True)])
+
+
+class CrossEntropyLoss:
+    """Of probabilities and the right classes."""
+
+    def forward(self, p, label):
+        self.p, self.t = p, np.eye(p.shape[1])[label]
+        return -np.sum(self.t * np.log(p)) / len(p)
+
+    def backward(self, dloss):
+        dp = self.p - self.t  # right: dp = -self.t / self.p
+        return dloss * dp / len(dp)
+
+
+class LanguageGuesser(Module):
+    """Reads a name letter by letter, and says from which of four languages it is."""
+
+    def __init__(self, rng):
+        self.Wxh, self.Whh, self.bh = parameter(rng, 3, 5), parameter(rng, 5, 5), parameter(rng, 5)
+        self.Why, self.by = parameter(rng, 5, 4), parameter(rng, 4)
+
+    def forward(self, letters, language):
+        N, T, _ = letters.shape
+        softmax, criterion = SoftmaxLayer(), CrossEntropyLoss()
+        h = {-1: np.zeros((N, 5))}
+        for t in range(T):
+            h[t] = np.tanh(letters[:, t] @ self.Wxh.data + h[t - 1] @ self.Whh.data + self.bh.data)
+        p = softmax.forward(h[T - 1] @ self.Why.data + self.by.data)
+        loss = criterion.forward(p, language)
+
+        def backward(dloss):
+            dz = softmax.backward(criterion.backward(dloss))
+            self.Why.grad += h[T - 1].T @ dz
+            self.by.grad += dz.sum(axis=0)
+            dletters, dh = np.zeros_like(letters), dz @ self.Why.data.T
+            for t in range(T - 1, -1, -1):
+                da = dh * (1 - h[t] ** 2)
+                self.Wxh.grad += letters[:, t].T @ da
+                self.Whh.grad += h[t - 1].T @ da
+                self.bh.grad += da.sum(axis=0)
+                dletters[:, t], dh = da @ self.Wxh.data.T, da @ self.Whh.data.T
+            return dletters, None
+
+        return loss, backward
+
+
+mutant(
+    "language_guesser_loss_does_the_work_of_the_softmax_layer_too",
+    cause="softmax-applied-twice",
+    inputs=lambda rng: (rng.standard_normal((3, 4, 3)), np.array([2, 0, 3])),
+    wrong=("dletters", "dWxh", "dWhh", "dbh", "dWhy", "dby"),
+    note="p - y from the course, before a softmax that has a backward of its own",
+)(build(LanguageGuesser))
+
+
+class EntityTagger(Module):
+    """Goes through time with the batch behind, and scores the words with the batch in front."""
+
+    def __init__(self, rng):
+        self.Wx, self.Wh, self.b = parameter(rng, 4, 5), parameter(rng, 5, 5), parameter(rng, 5)
+        self.Wo, self.bo = parameter(rng, 5, 3), parameter(rng, 3)
+
+    def forward(self, x):
+        N, T, D = x.shape
+        steps = x.transpose(1, 0, 2)
+        h = np.zeros((T + 1, N, 5))
+        for t in range(T):
+            h[t + 1] = np.tanh(steps[t] @ self.Wx.data + h[t] @ self.Wh.data + self.b.data)
+        rows = h[1:].transpose(1, 0, 2).reshape(N * T, 5)
+        out = (rows @ self.Wo.data + self.bo.data).reshape(N, T, 3)
+
+        def backward(dout):
+            drows = dout.reshape(N * T, 3)
+            self.Wo.grad += rows.T @ drows
+            self.bo.grad += drows.sum(axis=0)
+            # right: dh = (drows @ self.Wo.data.T).reshape(N, T, 5).transpose(1, 0, 2)
+            dh = (drows @ self.Wo.data.T).reshape(T, N, 5)
+            dsteps, carry = np.zeros((T, N, D)), np.zeros((N, 5))
+            for t in range(T - 1, -1, -1):
+                dz = (dh[t] + carry) * (1 - h[t + 1] ** 2)
+                self.Wx.grad += steps[t].T @ dz
+                self.Wh.grad += h[t].T @ dz
+                self.b.grad += dz.sum(axis=0)
+                dsteps[t], carry = dz @ self.Wx.data.T, dz @ self.Wh.data.T
+            return dsteps.transpose(1, 0, 2).copy()
+
+        return out, backward
+
+
+mutant(
+    "entity_tagger_rows_dealt_out_to_time_first",
+    cause="permuted-axes",
+    inputs=lambda rng: (rng.standard_normal((3, 5, 4)),),
+    wrong=("dx", "dWx", "dWh", "db"),
+    note="`reshape` alone where the forward has `transpose` and `reshape`",
+)(build(EntityTagger))
+
+
+class Policy(Module):
+    """One game: what was seen, what was done, and how much better than expected it went."""
+
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
+        self.W2, self.b2 = parameter(rng, 6, 3), parameter(rng, 3)
+
+    def forward(self, observations, actions, advantages):
+        hidden = np.maximum(observations @ self.W1.data + self.b1.data, 0)
+        aprob = stable_softmax(hidden @ self.W2.data + self.b2.data)
+        taken = np.eye(3)[actions]
+        log_prob = np.log(np.sum(aprob * taken, axis=1))
+        loss = -np.sum(advantages * log_prob)
+
+        def backward(dloss):
+            dlogp = taken - aprob  # right: dlogp = aprob - taken
+            dlogits = dloss * dlogp * advantages[:, None]
+            self.W2.grad += hidden.T @ dlogits
+            self.b2.grad += dlogits.sum(axis=0)
+            dhidden = dlogits @ self.W2.data.T
+            dhidden[hidden <= 0] = 0
+            self.W1.grad += observations.T @ dhidden
+            self.b1.grad += dhidden.sum(axis=0)
+            return dhidden @ self.W1.data.T, None, -dloss * log_prob
+
+        return loss, backward
+
+
+def game(rng):
+    return rng.standard_normal((6, 4)), np.array([0, 2, 1, 1, 2, 0]), rng.standard_normal(6)
+
+
+mutant(
+    "policy_encourages_where_the_loss_is_a_minus",
+    cause="wrong-sign",
+    inputs=game,
+    wrong=("dobservations", "dW1", "db1", "dW2", "db2"),
+    note="`y - p` climbs; the loss has its minus already",
+)(build(Policy))

@@ -957,3 +957,243 @@ def weather_rnn_clips_before_the_check(xs, ys, h0, Wx, Wh, Wy, bh, by):
         return dxs, dys, dh_next, dWx, dWh, dWy, dbh, dby
 
     return loss, backward
+
+
+# -------------------------------------------------------------------------------------------- as they ask on the forums
+
+
+@mutant(
+    "rnn_slope_asks_for_the_tanh_of_the_state",
+    cause="derivative-at-preactivation",
+    inputs=rnn_inputs,
+    wrong=("dx", "dh0", "dWx", "dWh", "db"),
+    note="the state is a tanh already, and the formula from the table says 1 - tanh(.)^2",
+)
+def rnn_slope_asks_for_the_tanh_of_the_state(x, h0, Wx, Wh, b):
+    """One sentence after the other."""
+    N, T, D = x.shape
+    H = len(b)
+    state = np.zeros((N, T + 1, H))
+    state[:, 0] = h0
+    for n in range(N):
+        for t in range(T):
+            state[n, t + 1] = np.tanh(x[n, t] @ Wx + state[n, t] @ Wh + b)
+
+    def tanh_prime(v):
+        # right: return 1 - v**2
+        return 1 - np.tanh(v) ** 2
+
+    def backward(dstate):
+        dx, dh0, dWx, dWh, db = (np.zeros_like(a) for a in (x, h0, Wx, Wh, b))
+        for n in range(N):
+            from_the_right = np.zeros(H)
+            for t in range(T, 0, -1):
+                delta = tanh_prime(state[n, t]) * (dstate[n, t - 1] + from_the_right)
+                dWx += np.outer(x[n, t - 1], delta)
+                dWh += np.outer(state[n, t - 1], delta)
+                db += delta
+                dx[n, t - 1] = Wx @ delta
+                from_the_right = Wh @ delta
+            dh0[n] = from_the_right
+        return dx, dh0, dWx, dWh, db
+
+    return state[:, 1:].copy(), backward
+
+
+def lstm_unit_forward(x_t, h_prev, c_prev, weight_ih, weight_hh, bias_ih, bias_hh):
+    n_h = h_prev.shape[1]
+    act = x_t.dot(weight_ih.T) + h_prev.dot(weight_hh.T) + (bias_ih + bias_hh)
+    gate_i = sigmoid(act[:, 0:n_h])
+    gate_f = sigmoid(act[:, n_h : 2 * n_h])
+    cand = np.tanh(act[:, 2 * n_h : 3 * n_h])
+    gate_o = sigmoid(act[:, 3 * n_h : 4 * n_h])
+    c_t = gate_f * c_prev + gate_i * cand
+    h_t = gate_o * np.tanh(c_t)
+    return (h_t, c_t), (x_t, h_prev, c_prev, c_t, gate_i, gate_f, cand, gate_o, weight_ih, weight_hh)
+
+
+def lstm_unit_backward(dh_t, dc_t, cache):
+    x_t, h_prev, c_prev, c_t, gate_i, gate_f, cand, gate_o, weight_ih, weight_hh = cache
+    n_h = h_prev.shape[1]
+    dact = np.zeros((len(x_t), 4 * n_h))
+    dcell = dc_t + dh_t * gate_o * (1 - np.tanh(c_t) ** 2)
+    dgate_o = dh_t * c_t  # right: dgate_o = dh_t * np.tanh(c_t)
+    dact[:, 0:n_h] = dcell * cand * gate_i * (1 - gate_i)
+    dact[:, n_h : 2 * n_h] = dcell * c_prev * gate_f * (1 - gate_f)
+    dact[:, 2 * n_h : 3 * n_h] = dcell * gate_i * (1 - cand**2)
+    dact[:, 3 * n_h : 4 * n_h] = dgate_o * gate_o * (1 - gate_o)
+    dbias = np.sum(dact, axis=0)
+    return (
+        dact.dot(weight_ih),
+        dact.dot(weight_hh),
+        dcell * gate_f,
+        dact.T.dot(x_t),
+        dact.T.dot(h_prev),
+        dbias,
+        dbias.copy(),
+    )
+
+
+mutant(
+    "lstm_output_gate_opens_for_the_cell_without_tanh",
+    cause="missing-factor",
+    like="lstm_step",
+    wrong=("dx_t", "dh_prev", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)((lstm_unit_forward, lstm_unit_backward))
+
+
+@mutant(
+    "gru_candidate_is_paid_the_share_of_the_old_state",
+    cause="wrong-gate",
+    like="gru",
+    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+    note="two conventions: here z keeps the old, in the blog where the line is from it lets the new in",
+)
+def gru_candidate_is_paid_the_share_of_the_old_state(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T, N, _ = x.shape
+    H = h0.shape[1]
+    h = np.zeros((T + 1, N, H))
+    h[0] = h0
+    r, z, n, hn = (np.zeros((T, N, H)) for _ in range(4))
+    for t in range(T):
+        xr, xz, xn = np.split(x[t] @ weight_ih.T + bias_ih, 3, axis=1)
+        hr, hz, hn[t] = np.split(h[t] @ weight_hh.T + bias_hh, 3, axis=1)
+        r[t], z[t] = sigmoid(xr + hr), sigmoid(xz + hz)
+        n[t] = np.tanh(xn + r[t] * hn[t])
+        h[t + 1] = (1 - z[t]) * n[t] + z[t] * h[t]
+
+    def backward(dy, dh_end):
+        dx = np.zeros_like(x)
+        dWi, dWh, dbi, dbh = (np.zeros_like(p) for p in (weight_ih, weight_hh, bias_ih, bias_hh))
+        dh = dh_end.copy()
+        for t in range(T)[::-1]:
+            dh += dy[t]
+            dn = dh * z[t]  # right: dn = dh * (1 - z[t])
+            dz = dh * (h[t] - n[t])
+            dxn = dn * (1 - n[t] ** 2)
+            dxz = dz * z[t] * (1 - z[t])
+            dxr = dxn * hn[t] * r[t] * (1 - r[t])
+            from_x = np.concatenate([dxr, dxz, dxn], axis=1)
+            from_h = np.concatenate([dxr, dxz, dxn * r[t]], axis=1)
+            dWi += from_x.T @ x[t]
+            dWh += from_h.T @ h[t]
+            dbi += from_x.sum(axis=0)
+            dbh += from_h.sum(axis=0)
+            dx[t] = from_x @ weight_ih
+            dh = dh * z[t] + from_h @ weight_hh
+        return dx, dh, dWi, dWh, dbi, dbh, None
+
+    return (h[1:].copy(), h[T].copy()), backward
+
+
+def peephole_inputs(rng):
+    """Words (T, N, D), state and cell (N, H), the weights of i f o g side by side, and one peephole (H,) for i f o."""
+    T, N, D, H = 4, 2, 3, 5
+    shapes = [(T, N, D), (N, H), (N, H), (D, 4 * H), (H, 4 * H), (4 * H,), (H,), (H,), (H,)]
+    return tuple(0.8 * rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "peephole_lstm_old_cell_hears_nothing_from_the_gates",
+    cause="branch-missing",
+    inputs=peephole_inputs,
+    wrong=("dX", "dh0", "dc0", "dW", "dU", "db", "dp_i", "dp_f", "dp_o"),
+    note="input and forget gate look at the old cell, and it is carried back by the forget gate alone",
+)
+def peephole_lstm_old_cell_hears_nothing_from_the_gates(X, h0, c0, W, U, b, p_i, p_f, p_o):
+    H = h0.shape[1]
+    hs, cs, acts = [h0], [c0], []
+    for X_t in X:
+        a = X_t @ W + hs[-1] @ U + b
+        i = sigmoid(a[:, :H] + p_i * cs[-1])
+        f = sigmoid(a[:, H : 2 * H] + p_f * cs[-1])
+        g = np.tanh(a[:, 3 * H :])
+        cs.append(f * cs[-1] + i * g)
+        o = sigmoid(a[:, 2 * H : 3 * H] + p_o * cs[-1])
+        hs.append(o * np.tanh(cs[-1]))
+        acts.append((i, f, o, g))
+
+    def backward(dhs):
+        dX = np.zeros_like(X)
+        dW, dU, db, dp_i, dp_f, dp_o = (np.zeros_like(p) for p in (W, U, b, p_i, p_f, p_o))
+        dh, dc = np.zeros_like(h0), np.zeros_like(c0)
+        for t in reversed(range(len(X))):
+            i, f, o, g = acts[t]
+            dh = dh + dhs[t]
+            th = np.tanh(cs[t + 1])
+            da_o = dh * th * o * (1 - o)
+            dc = dc + dh * o * (1 - th**2) + da_o * p_o
+            da_i = dc * g * i * (1 - i)
+            da_f = dc * cs[t] * f * (1 - f)
+            da_g = dc * i * (1 - g**2)
+            dp_i += np.sum(da_i * cs[t], axis=0)
+            dp_f += np.sum(da_f * cs[t], axis=0)
+            dp_o += np.sum(da_o * cs[t + 1], axis=0)
+            da = np.concatenate([da_i, da_f, da_o, da_g], axis=1)
+            dW += X[t].T @ da
+            dU += hs[t].T @ da
+            db += da.sum(axis=0)
+            dX[t], dh = da @ W.T, da @ U.T
+            dc = dc * f  # right: dc = dc * f + da_i * p_i + da_f * p_f
+        return dX, dh, dc, dW, dU, db, dp_i, dp_f, dp_o
+
+    return np.array(hs[1:]), backward
+
+
+def step_of_columns(rng):
+    """Input (n_x, m), state and cell (n_a, m), then a matrix and a bias for forget, update, candidate, output."""
+    n_x, n_a, m = 4, 3, 5
+    weights = (0.7 * rng.standard_normal(s) for s in [(n_a, n_a + n_x), (n_a, 1)] * 4)
+    return (rng.standard_normal((n_x, m)), *(rng.standard_normal((n_a, m)) for _ in "ac"), *weights)
+
+
+@mutant(
+    "lstm_cell_forget_gate_on_the_first_summand_alone",
+    cause="forget-gate-not-in-carry",
+    also=("missing-factor",),
+    inputs=step_of_columns,
+    wrong=("dc_prev",),
+    note="dc_next * ft is on the sheet; what comes through a_next passes the same gate",
+)
+def lstm_cell_forget_gate_on_the_first_summand_alone(xt, a_prev, c_prev, Wf, bf, Wu, bu, Wc, bc, Wo, bo):
+    n_a = a_prev.shape[0]
+    stacked = np.concatenate((a_prev, xt))
+    ft, ut, ot = (sigmoid(np.dot(W, stacked) + bias) for W, bias in ((Wf, bf), (Wu, bu), (Wo, bo)))
+    cct = np.tanh(np.dot(Wc, stacked) + bc)
+    c_next = ft * c_prev + ut * cct
+    tanh_c = np.tanh(c_next)
+
+    def backward(da_next, dc_next):
+        through_a = da_next * ot * (1 - tanh_c**2)
+        dgamma_o = da_next * tanh_c * ot * (1 - ot)
+        dp_c = (dc_next + through_a) * ut * (1 - cct**2)
+        dgamma_u = (dc_next + through_a) * cct * ut * (1 - ut)
+        dgamma_f = (dc_next + through_a) * c_prev * ft * (1 - ft)
+        dstacked = np.dot(Wf.T, dgamma_f) + np.dot(Wu.T, dgamma_u) + np.dot(Wc.T, dp_c) + np.dot(Wo.T, dgamma_o)
+        # right: dc_prev = dc_next * ft + through_a * ft
+        dc_prev = dc_next * ft + through_a
+        grads = []
+        for d in (dgamma_f, dgamma_u, dp_c, dgamma_o):
+            grads.extend([np.dot(d, stacked.T), d.sum(axis=1, keepdims=True)])
+        return (dstacked[n_a:].copy(), dstacked[:n_a].copy(), dc_prev, *grads)
+
+    return (ot * tanh_c, c_next), backward
+
+
+@mutant(
+    "elman_step_hands_one_array_out_for_two_biases",
+    cause="view-returned",
+    like="rnn_step",
+    note="the two biases have the same gradient, which is not to say the same array",
+)
+def elman_step_hands_one_array_out_for_two_biases(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
+    new = np.tanh(np.matmul(x, weight_ih.T) + bias_ih + np.matmul(h, weight_hh.T) + bias_hh)
+
+    def backward(dnew):
+        dpre = (1 - new * new) * dnew
+        db = np.ones(len(dpre)) @ dpre
+        dW, dU = np.matmul(dpre.T, x), np.matmul(dpre.T, h)
+        # right: return dpre @ weight_ih, dpre @ weight_hh, dW, dU, db, db.copy()
+        return dpre @ weight_ih, dpre @ weight_hh, dW, dU, db, db
+
+    return new, backward
