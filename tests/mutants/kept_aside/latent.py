@@ -208,3 +208,157 @@ def encoder_slope_of_tanh_asked_at_its_output(x, W1, b1, W_mean, b_mean, W_lv, b
         return da1 @ W1.T, x.T @ da1, da1.sum(axis=0), *dmean_head, *dlv_head
 
     return mean + std * NOISE, backward
+
+
+@mutant(
+    "every_sample_paid_with_the_last_noise",
+    cause="missing-factor",
+    inputs=gaussian,
+    wrong=("dlog_var",),
+    note="eps is what the loop of the forward pass left in it",
+)
+def every_sample_paid_with_the_last_noise(mu, log_var):
+    """Three samples of each latent, (L, N, Z)."""
+    rng = np.random.default_rng(3)
+    std = np.exp(0.5 * log_var)
+    samples, noises = [], []
+    for _ in range(3):
+        eps = rng.standard_normal(mu.shape)
+        noises.append(eps)
+        samples.append(mu + std * eps)
+
+    def backward(dz):
+        dmu, dlog_var = np.zeros_like(mu), np.zeros_like(log_var)
+        for k in range(len(noises)):
+            dmu += dz[k]
+            dlog_var += dz[k] * eps * 0.5 * std  # right: dlog_var += dz[k] * noises[k] * 0.5 * std
+        return dmu, dlog_var
+
+    return np.stack(samples), backward
+
+
+def mixture_inputs(rng):
+    """Scores, means and log-sigmas of the components (N, K), and a target for each row (N,)."""
+    return *(s * rng.standard_normal((5, 3)) for s in (1, 1, 0.5)), rng.standard_normal(5)
+
+
+@mutant(
+    "mixture_density_weights_minus_responsibilities",
+    cause="wrong-sign",
+    inputs=mixture_inputs,
+    wrong=("dalpha",),
+    note="the components that explain the target best lose their weight",
+)
+def mixture_density_weights_minus_responsibilities(alpha, mu, log_sigma, t):
+    """Negative log-likelihood of a mixture density network's outputs, mean over the batch."""
+    N = len(t)
+    pi = np.exp(alpha) / np.exp(alpha).sum(axis=1, keepdims=True)
+    sigma = np.exp(log_sigma)
+    err = t[:, None] - mu
+    phi = np.exp(-0.5 * (err / sigma) ** 2) / (np.sqrt(2 * np.pi) * sigma)
+    joint = pi * phi
+    nll = -np.log(joint.sum(axis=1)).mean()
+
+    def backward(dnll):
+        gamma = joint / joint.sum(axis=1, keepdims=True)
+        dalpha = dnll * (gamma - pi) / N  # right: dalpha = dnll * (pi - gamma) / N
+        dmu = -dnll * gamma * err / sigma**2 / N
+        dlog_sigma = dnll * gamma * (1 - (err / sigma) ** 2) / N
+        dt = dnll * np.sum(gamma * err / sigma**2, axis=1) / N
+        return dalpha, dmu, dlog_sigma, dt
+
+    return nll, backward
+
+
+def codes_inputs(rng):
+    """What the encoder gives (N, D), and a codebook (K, D): of its codes one is chosen thrice, one twice, one never."""
+    codebook = rng.standard_normal((5, 3))
+    return codebook[[1, 3, 0, 1, 4, 3, 1]] + 0.2 * rng.standard_normal((7, 3)), codebook
+
+
+@mutant(
+    "codebook_learns_from_the_last_of_each_code",
+    cause="repeated-ids-assigned",
+    inputs=codes_inputs,
+    wrong=("dcodebook",),
+)
+def codebook_learns_from_the_last_of_each_code(z_e, codebook):
+    """Squared distance to the nearest code, with gradients for both sides."""
+    distances = ((z_e[:, None, :] - codebook[None, :, :]) ** 2).sum(axis=2)
+    indices = distances.argmin(axis=1)
+    z_q = codebook[indices]
+    loss = np.mean((z_e - z_q) ** 2)
+
+    def backward(dloss):
+        grad = 2 * dloss * (z_e - z_q) / z_e.size
+        dcodebook = np.zeros_like(codebook)
+        dcodebook[indices] -= grad  # right: np.subtract.at(dcodebook, indices, grad)
+        return grad, dcodebook
+
+    return loss, backward
+
+
+def patches(rng):
+    """Patches in columns (D, m), and matrix and column of biases of the way in (H) and out (D)."""
+    weights = (rng.standard_normal(s) for s in [(3, 5), (3, 1), (5, 3), (5, 1)])
+    return 0.1 + 0.8 * rng.random((5, 8)), *weights
+
+
+@mutant(
+    "sparse_autoencoder_penalty_outside_the_brackets",
+    cause="activation-derivative-missing",
+    inputs=patches,
+    wrong=("ddata", "dW1", "db1"),
+    note="delta2 = W2' delta3 .* f'(z2) + penalty, where the penalty is to be multiplied by f'(z2) too",
+)
+def sparse_autoencoder_penalty_outside_the_brackets(data, W1, b1, W2, b2):
+    """Squared error plus the divergence of the mean activations from rho."""
+    rho, beta, m = 0.1, 0.7, data.shape[1]
+    a2 = 1 / (1 + np.exp(-(W1 @ data + b1)))
+    a3 = 1 / (1 + np.exp(-(W2 @ a2 + b2)))
+    rho_hat = a2.mean(axis=1, keepdims=True)
+    kl = np.sum(rho * np.log(rho / rho_hat) + (1 - rho) * np.log((1 - rho) / (1 - rho_hat)))
+    cost = np.sum((a3 - data) ** 2) / (2 * m) + beta * kl
+
+    def backward(dcost):
+        delta3 = dcost * (a3 - data) / m * a3 * (1 - a3)
+        penalty = dcost * beta * (-rho / rho_hat + (1 - rho) / (1 - rho_hat)) / m
+        # right: delta2 = (W2.T @ delta3 + penalty) * a2 * (1 - a2)
+        delta2 = (W2.T @ delta3) * a2 * (1 - a2) + penalty
+        ddata = W1.T @ delta2 - dcost * (a3 - data) / m
+        dW1, db1 = delta2 @ data.T, delta2.sum(axis=1, keepdims=True)
+        return ddata, dW1, db1, delta3 @ a2.T, delta3.sum(axis=1, keepdims=True)
+
+    return cost, backward
+
+
+def tied_autoencoder_inputs(rng):
+    """Data in (0, 1) (N, D), one matrix (D, H) for both ways, a bias of the hidden layer and one of the visible."""
+    return 0.1 + 0.8 * rng.random((6, 5)), *(rng.standard_normal(s) for s in [(5, 3), (3,), (5,)])
+
+
+@mutant(
+    "denoising_autoencoder_matrix_learns_on_the_way_in",
+    cause="tied-counted-once",
+    also=("branch-missing",),
+    inputs=tied_autoencoder_inputs,
+    wrong=("dW",),
+    note="the way out uses the same matrix, turned",
+)
+def denoising_autoencoder_matrix_learns_on_the_way_in(x, W, hbias, vbias):
+    """A third of the data is blanked out, and cross-entropy asks for all of it."""
+    kept = np.random.default_rng(7).binomial(1, 0.67, x.shape)
+    tilde_x = x * kept
+    y = 1 / (1 + np.exp(-(np.dot(tilde_x, W) + hbias)))
+    z = 1 / (1 + np.exp(-(np.dot(y, W.T) + vbias)))
+    cost = -np.mean(np.sum(x * np.log(z) + (1 - x) * np.log(1 - z), axis=1))
+
+    def backward(dcost):
+        L_vbias = dcost * (z - x) / len(x)
+        L_hbias = np.dot(L_vbias, W) * y * (1 - y)
+        L_W = np.dot(tilde_x.T, L_hbias)
+        # missing: L_W = L_W + np.dot(L_vbias.T, y)
+        L_x = np.dot(L_hbias, W.T) * kept - dcost * (np.log(z) - np.log(1 - z)) / len(x)
+        return L_x, L_W, L_hbias.sum(axis=0), L_vbias.sum(axis=0)
+
+    return cost, backward

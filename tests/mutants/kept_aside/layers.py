@@ -350,6 +350,62 @@ def bag_of_words_divides_by_the_padded_length(ids, table):
     return bag, backward
 
 
+def tokens_and_tables(rng):
+    """Ids (B, T), a table of words (V, C), and one of places (L, C) that is longer than the sentences."""
+    ids = np.array([[2, 5, 2, 1], [0, 3, 5, 5], [4, 1, 0, 2]])
+    return ids, rng.standard_normal((6, 3)), rng.standard_normal((5, 3))
+
+
+@mutant(
+    "places_learn_from_the_last_sentence",
+    cause="sum-missing",
+    inputs=tokens_and_tables,
+    wrong=("dwpe",),
+    note="`=` in the loop over the batch",
+)
+def places_learn_from_the_last_sentence(idx, wte, wpe):
+    """The sum of a word's vector and its place's."""
+    B, T = idx.shape
+    tok_emb = wte[idx]
+    pos_emb = wpe[:T]
+
+    def backward(dout):
+        dwte, dwpe = np.zeros_like(wte), np.zeros_like(wpe)
+        for b in range(B):
+            for t in range(T):
+                dwte[idx[b, t]] += dout[b, t]
+                dwpe[t] = dout[b, t]  # right: dwpe[t] += dout[b, t]
+        return None, dwte, dwpe
+
+    return tok_emb + pos_emb, backward
+
+
+@mutant(
+    "dropout_pays_the_units_it_switched_off",
+    cause="mask-inverted",
+    inputs=two_relu_layers,
+    wrong=("dX", "dW1", "db1"),
+    note="dropped is True where a unit is off",
+)
+def dropout_pays_the_units_it_switched_off(X, W1, b1, W2, b2):
+    """Dropout between two layers."""
+    p_drop = 0.4
+    hidden = np.maximum(X @ W1 + b1, 0)
+    dropped = np.random.default_rng(0).random(hidden.shape) < p_drop
+    thinned = hidden.copy()
+    thinned[dropped] = 0
+    thinned /= 1 - p_drop
+    out = thinned @ W2 + b2
+
+    def backward(dout):
+        dthinned = dout @ W2.T
+        dhidden = dthinned * dropped / (1 - p_drop)  # right: dhidden = dthinned * ~dropped / (1 - p_drop)
+        dhidden = dhidden * (hidden > 0)
+        return dhidden @ W1.T, X.T @ dhidden, dhidden.sum(axis=0), thinned.T @ dout, dout.sum(axis=0)
+
+    return out, backward
+
+
 # ---------------------------------------------------------------------------------------------------------------- norms
 
 
@@ -545,6 +601,30 @@ def batchnorm_class_gain_is_one_on_the_way_back(x, gamma, beta):
     return out, backward
 
 
+@mutant(
+    "rms_norm_root_taken_for_a_constant",
+    cause="norm-variance-term-missing",
+    inputs=lambda rng: (rng.standard_normal((2, 3, 5)) + 0.5, rng.standard_normal(5)),
+    wrong=("dx",),
+)
+def rms_norm_root_taken_for_a_constant(x, g):
+    B, T, C = x.shape
+    inv_rms = 1.0 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + 1e-6)
+    normed = x * inv_rms
+
+    def backward(dout):
+        dg = np.zeros_like(g)
+        for b in range(B):
+            for t in range(T):
+                dg += dout[b, t] * normed[b, t]
+        dnormed = dout * g
+        dx = dnormed * inv_rms
+        # missing: dx = dx - normed * inv_rms * (dnormed * normed).sum(axis=-1, keepdims=True) / C
+        return dx, dg
+
+    return normed * g, backward
+
+
 # ---------------------------------------------------------------------------------------------------- whole networks
 
 
@@ -622,3 +702,51 @@ def three_layers_middle_weight_the_other_way_round(X, W1, b1, W2, b2, W3, b3):
         return dz1 @ W1.T, dW1, db1, dW2, db2, dW3, db3
 
     return scores, backward
+
+
+def highway_inputs(rng):
+    """Rows (N, D), and matrix (D, D) and bias (D,) of the new features and of the gate."""
+    return tuple(rng.standard_normal(s) for s in [(5, 4), (4, 4), (4,), (4, 4), (4,)])
+
+
+@mutant(
+    "highway_transform_and_carry_exchanged",
+    cause="wrong-gate",
+    inputs=highway_inputs,
+    wrong=("dx", "dW_H", "db_H"),
+    note="backward was written for y = (1 - t) h + t x",
+)
+def highway_transform_and_carry_exchanged(x, W_H, b_H, W_T, b_T):
+    h = np.tanh(x @ W_H + b_H)
+    t = 1 / (1 + np.exp(-(x @ W_T + b_T)))
+    y = t * h + (1 - t) * x
+
+    def backward(dy):
+        dt = dy * (h - x)
+        dh, dx = dy * (1 - t), dy * t  # right: dh, dx = dy * t, dy * (1 - t)
+        dz_H = dh * (1 - h**2)
+        dz_T = dt * t * (1 - t)
+        dx = dx + dz_H @ W_H.T + dz_T @ W_T.T
+        return dx, x.T @ dz_H, dz_H.sum(axis=0), x.T @ dz_T, dz_T.sum(axis=0)
+
+    return y, backward
+
+
+@mutant(
+    "centres_the_data_where_it_lies",
+    cause="input-changed",
+    inputs=lambda rng: (rng.standard_normal((6, 3)) + 2, rng.standard_normal((3, 4)), rng.standard_normal(4)),
+    note="`-=` writes into the array of whoever called",
+)
+def centres_the_data_where_it_lies(X, W, b):
+    """The mean of the batch is taken off each feature, then comes a layer with a sigmoid."""
+    X -= np.mean(X, axis=0)  # right: X = X - np.mean(X, axis=0)
+    A = 1 / (1 + np.exp(-(X.dot(W) + b)))
+
+    def backward(dA):
+        dZ = dA * A * (1 - A)
+        dX = dZ.dot(W.T)
+        dX -= dX.mean(axis=0)
+        return dX, X.T.dot(dZ), dZ.sum(axis=0)
+
+    return A, backward

@@ -287,3 +287,148 @@ def two_layer_net_forgets_the_weight_decay(X, W1, b1, W2, b2, y):
         return dhidden.dot(W1.T), dW1, dhidden.sum(axis=0), dW2, dscores.sum(axis=0), None
 
     return data_loss + reg_loss, backward
+
+
+def triplets(rng):
+    """Anchors, rows of the same kind and rows of another kind, all (N, D); about half of them are far enough apart."""
+    anchor = rng.standard_normal((7, 4))
+    return anchor, anchor + 0.8 * rng.standard_normal((7, 4)), anchor + 1.2 * rng.standard_normal((7, 4))
+
+
+@mutant(
+    "triplet_loss_easy_triplets_pull_too",
+    cause="activation-derivative-missing",
+    inputs=triplets,
+    wrong=("da", "dp", "dn"),
+    note="max(0, .) of the loss is passed as if it were the identity",
+)
+def triplet_loss_easy_triplets_pull_too(a, p, n):
+    """Squared distances, mean over the batch."""
+    batch, alpha = len(a), 0.5
+    pos_dist = np.sum(np.square(a - p), axis=1)
+    neg_dist = np.sum(np.square(a - n), axis=1)
+    basic_loss = pos_dist - neg_dist + alpha
+    loss = np.sum(np.maximum(basic_loss, 0.0)) / batch
+
+    def backward(dloss):
+        # right: dbasic = dloss * (basic_loss > 0)[:, None] / batch
+        dbasic = dloss * np.ones((batch, 1)) / batch
+        da = dbasic * 2 * (n - p)
+        dp = dbasic * -2 * (a - p)
+        dn = dbasic * 2 * (a - n)
+        return da, dp, dn
+
+    return loss, backward
+
+
+@mutant(
+    "huber_loss_tails_without_delta",
+    cause="missing-factor",
+    inputs=lambda rng: (2 * rng.standard_normal((5, 3)), rng.standard_normal((5, 3))),
+    wrong=("dy_pred", "dy_true"),
+    note="the formula of the tails is for delta = 1, where delta is not seen",
+)
+def huber_loss_tails_without_delta(y_pred, y_true):
+    delta = 1.6
+    n = y_pred.size
+    err = y_pred - y_true
+    is_small = np.abs(err) <= delta
+    loss = np.sum(np.where(is_small, 0.5 * err**2, delta * (np.abs(err) - 0.5 * delta))) / n
+
+    def backward(dloss):
+        # right: grad = np.where(is_small, err, delta * np.sign(err))
+        grad = np.where(is_small, err, np.sign(err))
+        grad = dloss * grad / n
+        return grad, -grad
+
+    return loss, backward
+
+
+@mutant(
+    "focal_loss_weight_taken_for_a_constant",
+    cause="branch-missing",
+    inputs=lambda rng: (1.5 * rng.standard_normal((4, 5)), rng.integers(0, 2, (4, 5))),
+    wrong=("dlogits",),
+    note="p_t stands in the logarithm and in the weight before it",
+)
+def focal_loss_weight_taken_for_a_constant(logits, targets):
+    """Of a sigmoid, gamma 2."""
+    gamma = 2
+    p = 1 / (1 + np.exp(-logits))
+    pt = np.where(targets == 1, p, 1 - p)
+    weight = (1 - pt) ** gamma
+    loss = np.mean(-weight * np.log(pt))
+
+    def backward(dloss):
+        dpt = -weight / pt
+        # missing: dpt = dpt + gamma * (1 - pt) ** (gamma - 1) * np.log(pt)
+        dp = np.where(targets == 1, dpt, -dpt)
+        return dloss * dp * p * (1 - p) / p.size, None
+
+    return loss, backward
+
+
+def time_major_scores(rng):
+    """The decoder's scores (T, N, V), and the words (N, T) as they come from the data, 0 for padding."""
+    words = np.array([[3, 1, 5, 2], [4, 4, 0, 0], [2, 6, 1, 0]])
+    return 2 * rng.standard_normal((4, 3, 7)), words
+
+
+@mutant(
+    "sequence_loss_of_turned_scores_not_turned_back",
+    cause="permuted-axes",
+    inputs=time_major_scores,
+    wrong=("dscores",),
+    note="the rows lie in the order of the batch, and are reshaped as if they lay in the order of time",
+)
+def sequence_loss_of_turned_scores_not_turned_back(scores, words):
+    """Cross-entropy, mean over the words that are no padding."""
+    T, N, V = scores.shape
+    flat = scores.transpose(1, 0, 2).reshape(N * T, V)
+    labels = words.reshape(-1)
+    keep = labels != 0
+    flat = flat - flat.max(axis=1, keepdims=True)
+    probs = np.exp(flat) / np.exp(flat).sum(axis=1, keepdims=True)
+    picked = -np.log(probs[np.arange(N * T), labels])
+    loss = np.sum(picked * keep) / keep.sum()
+
+    def backward(dloss):
+        dflat = probs.copy()
+        dflat[np.arange(N * T), labels] -= 1
+        dflat *= dloss * keep[:, None] / keep.sum()
+        return dflat.reshape(T, N, V), None  # right: return dflat.reshape(N, T, V).transpose(1, 0, 2), None
+
+    return loss, backward
+
+
+@mutant(
+    "softmax_loss_naive_divides_its_penalty_too",
+    cause="wrong-count",
+    inputs=lambda rng: (rng.standard_normal((4, 3)), rng.standard_normal((6, 4)), rng.integers(0, 3, 6)),
+    wrong=("dW",),
+    note="the penalty joins the gradient one line too early",
+)
+def softmax_loss_naive_divides_its_penalty_too(W, X, y):
+    """With loops; the penalty is no mean."""
+    reg = 0.3
+    num_train, num_classes = X.shape[0], W.shape[1]
+    loss, probs = 0.0, np.zeros((num_train, num_classes))
+    for i in range(num_train):
+        f = X[i].dot(W)
+        f -= np.max(f)
+        probs[i] = np.exp(f) / np.sum(np.exp(f))
+        loss -= np.log(probs[i, y[i]])
+    loss = loss / num_train + reg * np.sum(W * W)
+
+    def backward(dloss):
+        dW, dX = np.zeros_like(W), np.zeros_like(X)
+        for i in range(num_train):
+            for j in range(num_classes):
+                dscore = probs[i, j] - (j == y[i])
+                dW[:, j] += dscore * X[i]
+                dX[i] += dscore * W[:, j] / num_train
+        dW += 2 * reg * W  # right: dW /= num_train
+        dW /= num_train  # right: dW += 2 * reg * W
+        return dloss * dW, dloss * dX, None
+
+    return loss, backward
