@@ -508,3 +508,157 @@ def spatial_groupnorm_gain_loses_its_axes(x, gamma, beta):
         return dxg.T.reshape(N, C, H, W), dgamma, dbeta
 
     return gamma * x_hat + beta, backward
+
+
+# --------------------------------------------------------------------------- windows, full convolutions, blocks, skips
+
+
+@mutant(
+    "sliding_window_conv_bias_summed_as_if_channels_came_last",
+    cause="wrong-sum-axis",
+    inputs=conv_inputs,
+    wrong=("db",),
+    note="four filters, and four places in a row: the shape fits",
+)
+def sliding_window_conv_bias_summed_as_if_channels_came_last(x, w, b):
+    """Without padding, stride 1."""
+    k = w.shape[2]
+    windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(2, 3))
+    out = np.tensordot(windows, w, axes=([1, 4, 5], [1, 2, 3])).transpose(0, 3, 1, 2) + b[:, None, None]
+
+    def backward(dout):
+        OH, OW = dout.shape[2:]
+        db = np.sum(dout, axis=(0, 1, 2))  # right: db = np.sum(dout, axis=(0, 2, 3))
+        dw = np.tensordot(dout, windows, axes=([0, 2, 3], [0, 2, 3]))
+        dx = np.zeros_like(x)
+        for i in range(k):
+            for j in range(k):
+                dx[:, :, i : i + OH, j : j + OW] += np.tensordot(dout, w[:, :, i, j], axes=(1, 0)).transpose(0, 3, 1, 2)
+        return dx, dw, db
+
+    return out, backward
+
+
+def correlate(picture, kernel):
+    """Slide a kernel (kh, kw) over one picture (H, W), where it fits."""
+    kh, kw = kernel.shape
+    out = np.zeros((picture.shape[0] - kh + 1, picture.shape[1] - kw + 1))
+    for i in range(out.shape[0]):
+        for j in range(out.shape[1]):
+            out[i, j] = np.sum(picture[i : i + kh, j : j + kw] * kernel)
+    return out
+
+
+@mutant(
+    "full_conv_kernel_turned_left_to_right_only",
+    cause="kernel-not-flipped",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(2, 2, 5, 6), (3, 2, 3, 2), (3,)]),
+    wrong=("dx",),
+    note="flipud is as due as fliplr",
+)
+def full_conv_kernel_turned_left_to_right_only(x, kernels, biases):
+    n_images, depth = x.shape[:2]
+    n_kernels, _, kh, kw = kernels.shape
+    out = np.zeros((n_images, n_kernels, x.shape[2] - kh + 1, x.shape[3] - kw + 1))
+    for n in range(n_images):
+        for f in range(n_kernels):
+            out[n, f] = biases[f]
+            for c in range(depth):
+                out[n, f] += correlate(x[n, c], kernels[f, c])
+
+    def backward(dout):
+        dx, dkernels = np.zeros_like(x), np.zeros_like(kernels)
+        for n in range(n_images):
+            for f in range(n_kernels):
+                full = np.pad(dout[n, f], ((kh - 1, kh - 1), (kw - 1, kw - 1)))
+                for c in range(depth):
+                    dkernels[f, c] += correlate(x[n, c], dout[n, f])
+                    turned = np.fliplr(kernels[f, c])  # right: turned = np.flipud(np.fliplr(kernels[f, c]))
+                    dx[n, c] += correlate(full, turned)
+        return dx, dkernels, dout.sum(axis=(0, 2, 3))
+
+    return out, backward
+
+
+@mutant(
+    "max_pool_blocks_laid_back_without_the_transpose",
+    cause="permuted-axes",
+    inputs=image,
+    wrong=("dx",),
+    note="a block's four pixels are four in a row where the picture is only reshaped",
+)
+def max_pool_blocks_laid_back_without_the_transpose(x):
+    N, C, H, W = x.shape
+    blocks = x.reshape(N, C, H // 2, 2, W // 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H // 2, W // 2, 4)
+    arg_max = blocks.argmax(axis=4)
+
+    def backward(dout):
+        dblocks = np.zeros_like(blocks)
+        np.put_along_axis(dblocks, arg_max[..., None], dout[..., None], axis=4)
+        dblocks = dblocks.reshape(N, C, H // 2, W // 2, 2, 2)
+        dx = dblocks.reshape(N, C, H, W)  # right: dx = dblocks.transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H, W)
+        return dx
+
+    return blocks.max(axis=4), backward
+
+
+@mutant(
+    "average_pool_spreads_over_the_pooled_size",
+    cause="wrong-count",
+    also=("constant-factor",),
+    inputs=lambda rng: (rng.standard_normal((2, 7, 6, 3)),),
+    wrong=("dA_prev",),
+    note="in the helper n_H and n_W were the window's sides; written into the loop, they are those of what comes out",
+)
+def average_pool_spreads_over_the_pooled_size(A_prev):
+    """Windows of 3 x 3, two apart, channels last."""
+    f, stride = 3, 2
+    m, n_H_prev, n_W_prev, n_C = A_prev.shape
+    n_H, n_W = 1 + (n_H_prev - f) // stride, 1 + (n_W_prev - f) // stride
+    A = np.zeros((m, n_H, n_W, n_C))
+    for i in range(m):
+        for h in range(n_H):
+            for w in range(n_W):
+                vert, horiz = h * stride, w * stride
+                A[i, h, w] = np.mean(A_prev[i, vert : vert + f, horiz : horiz + f], axis=(0, 1))
+
+    def backward(dA):
+        dA_prev = np.zeros_like(A_prev)
+        for i in range(m):
+            for h in range(n_H):
+                for w in range(n_W):
+                    for c in range(n_C):
+                        vert, horiz = h * stride, w * stride
+                        average = dA[i, h, w, c] / (n_H * n_W)  # right: average = dA[i, h, w, c] / (f * f)
+                        dA_prev[i, vert : vert + f, horiz : horiz + f, c] += np.ones((f, f)) * average
+        return dA_prev
+
+    return A, backward
+
+
+def skip_and_upsampled(rng):
+    """Two stacks of maps (N, C, H, W), weights (F, 2 C) and a bias (F,)."""
+    return tuple(rng.standard_normal(s) for s in [(2, 3, 4, 5), (2, 3, 4, 5), (4, 6), (4,)])
+
+
+@mutant(
+    "unet_joint_split_in_the_other_order",
+    cause="swapped-gradients",
+    inputs=skip_and_upsampled,
+    wrong=("dup", "dskip"),
+    note="what was concatenated first is taken for the second",
+)
+def unet_joint_split_in_the_other_order(up, skip, w, b):
+    """Maps from below and maps of the same size from the other side, side by side, then a 1 x 1 convolution."""
+    C = skip.shape[1]
+    cat = np.concatenate((skip, up), axis=1)
+    out = np.einsum("nchw,fc->nfhw", cat, w) + b.reshape(1, -1, 1, 1)
+
+    def backward(dout):
+        dw = np.einsum("nfhw,nchw->fc", dout, cat)
+        dcat = np.einsum("nfhw,fc->nchw", dout, w)
+        # right: dskip, dup = dcat[:, :C].copy(), dcat[:, C:].copy()
+        dup, dskip = dcat[:, :C].copy(), dcat[:, C:].copy()
+        return dup, dskip, dw, dout.sum(axis=(0, 2, 3))
+
+    return out, backward

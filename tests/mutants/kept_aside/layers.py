@@ -750,3 +750,142 @@ def centres_the_data_where_it_lies(X, W, b):
         return dX, X.T.dot(dZ), dZ.sum(axis=0)
 
     return A, backward
+
+
+# ------------------------------------------------------------------------------------ parts of newer and older networks
+
+
+@mutant(
+    "rms_norm_scale_is_a_constant",
+    cause="norm-variance-term-missing",
+    also=("branch-missing",),
+    inputs=lambda rng: (1.5 * rng.standard_normal((2, 3, 5)) + 0.5, rng.standard_normal(5)),
+    wrong=("dx",),
+    note="no mean to derive, and it looks as if there were nothing to derive at all",
+)
+def rms_norm_scale_is_a_constant(x, g):
+    """A layer norm that leaves the mean where it is."""
+    inv_rms = 1.0 / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + 1e-6)
+    normed = x * inv_rms
+
+    def backward(dout):
+        dg = np.sum(dout * normed, axis=(0, 1))
+        dnormed = dout * g
+        dx = dnormed * inv_rms
+        # missing: dx = dx - normed * inv_rms * np.mean(dnormed * normed, axis=-1, keepdims=True)
+        return dx, dg
+
+    return g * normed, backward
+
+
+@mutant(
+    "feed_forward_gelu_inner_polynomial_not_derived",
+    cause="missing-factor",
+    inputs=two_relu_layers,
+    wrong=("dx", "dW1", "db1"),
+    note="of what stands in the tanh only the constant in front was derived",
+)
+def feed_forward_gelu_inner_polynomial_not_derived(x, W1, b1, W2, b2):
+    """The feed-forward part of a transformer, with the GELU that is made of a tanh."""
+    k = np.sqrt(2 / np.pi)
+    z = x @ W1 + b1
+    t = np.tanh(k * (z + 0.044715 * z**3))
+    h = 0.5 * z * (1 + t)
+
+    def backward(dout):
+        dh = dout @ W2.T
+        dinner = k  # right: dinner = k * (1 + 3 * 0.044715 * z**2)
+        dz = dh * (0.5 * (1 + t) + 0.5 * z * (1 - t**2) * dinner)
+        return dz @ W1.T, x.T @ dz, dz.sum(axis=0), h.T @ dout, dout.sum(axis=0)
+
+    return h @ W2 + b2, backward
+
+
+@mutant(
+    "highway_gate_hears_of_the_transform_only",
+    cause="branch-missing",
+    inputs=highway_inputs,
+    wrong=("dx", "dW_T", "db_T"),
+    note="the gate also says how much is carried, as 1 - T",
+)
+def highway_gate_hears_of_the_transform_only(x, W_H, b_H, W_T, b_T):
+    H = np.tanh(x.dot(W_H) + b_H)
+    T = 1 / (1 + np.exp(-(x.dot(W_T) + b_T)))
+    C = 1 - T
+    y = H * T + x * C
+
+    def backward(dy):
+        dH = dy * T
+        dT = dy * H
+        # missing: dT = dT - dy * x
+        dx = dy * C
+        dzH, dzT = dH * (1 - H**2), dT * T * (1 - T)
+        dx = dx + dzH.dot(W_H.T) + dzT.dot(W_T.T)
+        return dx, x.T.dot(dzH), dzH.sum(axis=0), x.T.dot(dzT), dzT.sum(axis=0)
+
+    return y, backward
+
+
+@mutant(
+    "shallow_net_biases_one_column_for_each_example",
+    cause="gradient-shape",
+    also=("broadcast-not-summed",),
+    inputs=column_network,
+    note="for one example db = dZ; an update then makes the bias as wide as the batch, and nothing complains",
+)
+def shallow_net_biases_one_column_for_each_example(X, W1, b1, W2, b2):
+    """Examples in columns."""
+    A1 = np.tanh(W1 @ X + b1)
+    Z2 = W2 @ A1 + b2
+    A2 = 1 / (1 + np.exp(-Z2))
+
+    def backward(dA2):
+        dZ2 = dA2 * A2 * (1 - A2)
+        dW2 = dZ2 @ A1.T
+        db2 = dZ2  # right: db2 = np.sum(dZ2, axis=1, keepdims=True)
+        dZ1 = (W2.T @ dZ2) * (1 - A1**2)
+        dW1 = dZ1 @ X.T
+        db1 = dZ1  # right: db1 = np.sum(dZ1, axis=1, keepdims=True)
+        return W1.T @ dZ1, dW1, db1, dW2, db2
+
+    return A2, backward
+
+
+class LearningLayer:
+    """A dense layer of columns that takes its step of gradient descent as soon as it knows its gradient."""
+
+    def __init__(self, weights, bias):
+        self.weights, self.bias = weights, bias
+        self.input = None
+
+    def forward(self, column):
+        self.input = column
+        return np.dot(self.weights, column) + self.bias
+
+    def backward(self, output_gradient, learning_rate):
+        weights_gradient = np.dot(output_gradient, self.input.T)
+        bias_gradient = np.sum(output_gradient, axis=1, keepdims=True)
+        input_gradient = np.dot(self.weights.T, output_gradient)
+        self.weights -= learning_rate * weights_gradient  # right: assert learning_rate > 0
+        self.bias -= learning_rate * bias_gradient  # right: assert learning_rate < 1
+        return input_gradient, weights_gradient, bias_gradient
+
+
+@mutant(
+    "dense_layers_learn_while_they_go_back",
+    cause="input-changed",
+    also=("second-call-differs",),
+    inputs=column_network,
+    note="the weights belong to the caller, and an optimizer is to change them",
+)
+def dense_layers_learn_while_they_go_back(x, W1, b1, W2, b2):
+    first, second = LearningLayer(W1, b1), LearningLayer(W2, b2)
+    hidden = np.tanh(first.forward(x))
+    out = second.forward(hidden)
+
+    def backward(grad):
+        grad, dW2, db2 = second.backward(grad, learning_rate=0.1)
+        grad, dW1, db1 = first.backward(grad * (1 - hidden**2), learning_rate=0.1)
+        return grad, dW1, db1, dW2, db2
+
+    return out, backward

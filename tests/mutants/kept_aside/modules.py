@@ -746,3 +746,209 @@ mutant(
     wrong=("dobservations", "dW1", "db1", "dW2", "db2"),
     note="`y - p` climbs; the loss has its minus already",
 )(build(Policy))
+
+
+class TiedAutoencoder(Module):
+    """What encodes, turned round, decodes; half the squared error, mean over the rows."""
+
+    def __init__(self, rng):
+        self.W, self.b_hid, self.b_vis = parameter(rng, 5, 3), parameter(rng, 3), parameter(rng, 5)
+
+    def forward(self, x):
+        W = self.W.data
+        h = 1 / (1 + np.exp(-(x @ W + self.b_hid.data)))
+        error = h @ W.T + self.b_vis.data - x
+
+        def backward(dloss):
+            dz = dloss * error / len(x)
+            dh = dz @ W
+            da = dh * h * (1 - h)
+            self.W.grad += dz.T @ h
+            # missing: self.W.grad += x.T @ da
+            self.b_vis.grad += dz.sum(axis=0)
+            self.b_hid.grad += da.sum(axis=0)
+            return da @ W.T - dz
+
+        return 0.5 * np.sum(error**2) / len(x), backward
+
+
+mutant(
+    "tied_autoencoder_learns_as_a_decoder",
+    cause="tied-counted-once",
+    inputs=lambda rng: (rng.standard_normal((4, 5)),),
+    wrong=("dW",),
+)(build(TiedAutoencoder))
+
+
+class NameMaker(Module):
+    """Foretells a letter from the three before it; the cross-entropy is taken apart into its smallest steps."""
+
+    def __init__(self, rng):
+        self.C = parameter(rng, 7, 2)
+        self.W1, self.b1 = parameter(rng, 6, 5), parameter(rng, 5)
+        self.W2, self.b2 = parameter(rng, 5, 7), parameter(rng, 7)
+
+    def forward(self, Xb, Yb):
+        n = len(Xb)
+        emb = self.C.data[Xb]
+        embcat = emb.reshape(n, -1)
+        h = np.tanh(embcat @ self.W1.data + self.b1.data)
+        logits = h @ self.W2.data + self.b2.data
+        counts = np.exp(logits - logits.max(axis=1, keepdims=True))
+        counts_sum = counts.sum(axis=1, keepdims=True)
+        probs = counts / counts_sum
+        loss = -np.log(probs[range(n), Yb]).mean()
+
+        def backward(dloss):
+            dlogprobs = np.zeros_like(probs)
+            dlogprobs[range(n), Yb] = -dloss / n
+            dprobs = dlogprobs / probs
+            dcounts = dprobs / counts_sum
+            # missing: dcounts += -(counts_sum**-2) * (counts * dprobs).sum(axis=1, keepdims=True)
+            dlogits = counts * dcounts
+            self.W2.grad += h.T @ dlogits
+            self.b2.grad += dlogits.sum(axis=0)
+            dhpreact = (1 - h**2) * (dlogits @ self.W2.data.T)
+            self.W1.grad += embcat.T @ dhpreact
+            self.b1.grad += dhpreact.sum(axis=0)
+            demb = (dhpreact @ self.W1.data.T).reshape(emb.shape)
+            for k in range(n):
+                for j in range(Xb.shape[1]):
+                    self.C.grad[Xb[k, j]] += demb[k, j]
+            return None, None
+
+        return loss, backward
+
+
+mutant(
+    "name_maker_forgets_that_counts_make_their_sum",
+    cause="softmax-second-term-missing",
+    also=("branch-missing",),
+    inputs=lambda rng: (rng.integers(0, 7, (6, 3)), rng.integers(0, 7, 6)),
+    wrong=("dC", "dW1", "db1", "dW2", "db2"),
+    note="the numerator's path alone",
+)(build(NameMaker))
+
+
+class ContextDecoder(Module):
+    """An encoder's last state is the context, and enters every step of the decoder, which starts from zeros."""
+
+    def __init__(self, rng):
+        self.enc_x, self.enc_h, self.enc_b = parameter(rng, 3, 4), parameter(rng, 4, 4), parameter(rng, 4)
+        self.dec_x, self.dec_s, self.dec_c = parameter(rng, 2, 5), parameter(rng, 5, 5), parameter(rng, 4, 5)
+
+    def forward(self, source, target):
+        S, T, N = len(source), len(target), source.shape[1]
+        h = [np.zeros((N, 4))]
+        for i in range(S):
+            h.append(np.tanh(source[i] @ self.enc_x.data + h[i] @ self.enc_h.data + self.enc_b.data))
+        context = h[S]
+        s = [np.zeros((N, 5))]
+        for t in range(T):
+            s.append(np.tanh(target[t] @ self.dec_x.data + s[t] @ self.dec_s.data + context @ self.dec_c.data))
+
+        def backward(ds):
+            dsource, dtarget = np.zeros_like(source), np.zeros_like(target)
+            carry = np.zeros((N, 5))
+            # missing: dcontext = np.zeros_like(context)
+            for t in reversed(range(T)):
+                da = (ds[t] + carry) * (1 - s[t + 1] ** 2)
+                self.dec_x.grad += target[t].T @ da
+                self.dec_s.grad += s[t].T @ da
+                self.dec_c.grad += context.T @ da
+                dtarget[t] = da @ self.dec_x.data.T
+                dcontext = da @ self.dec_c.data.T  # right: dcontext += da @ self.dec_c.data.T
+                carry = da @ self.dec_s.data.T
+            dh = dcontext
+            for i in reversed(range(S)):
+                da = dh * (1 - h[i + 1] ** 2)
+                self.enc_x.grad += source[i].T @ da
+                self.enc_h.grad += h[i].T @ da
+                self.enc_b.grad += da.sum(axis=0)
+                dsource[i], dh = da @ self.enc_x.data.T, da @ self.enc_h.data.T
+            return dsource, dtarget
+
+        return np.array(s[1:]), backward
+
+
+mutant(
+    "context_hears_from_one_step_of_the_decoder",
+    cause="one-step-only",
+    also=("sum-missing",),
+    inputs=lambda rng: (rng.standard_normal((3, 2, 3)), rng.standard_normal((5, 2, 2))),
+    wrong=("dsource", "denc_x", "denc_h", "denc_b"),
+)(build(ContextDecoder))
+
+
+class DeepNet(Module):
+    """Two hidden layers of ReLU, as wide as the input, in a loop."""
+
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 5, 5), parameter(rng, 5)
+        self.W2, self.b2 = parameter(rng, 5, 5), parameter(rng, 5)
+        self.W3, self.b3 = parameter(rng, 5, 3), parameter(rng, 3)
+
+    def forward(self, X):
+        layers = [(self.W1, self.b1), (self.W2, self.b2), (self.W3, self.b3)]
+        A = [X]
+        for l, (W, b) in enumerate(layers):
+            Z = A[l] @ W.data + b.data
+            A.append(np.maximum(Z, 0) if l < 2 else Z)
+
+        def backward(dZ):
+            for l in reversed(range(len(layers))):
+                W, b = layers[l]
+                W.grad += A[l].T @ dZ
+                b.grad += dZ.sum(axis=0)
+                dA = dZ @ W.data.T
+                if l > 0:
+                    dZ = dA * (A[l - 1] > 0)  # right: dZ = dA * (A[l] > 0)
+            return dA
+
+        return A[3], backward
+
+
+mutant(
+    "deep_net_relu_asks_the_layer_below",
+    cause="derivative-at-preactivation",
+    inputs=lambda rng: (rng.standard_normal((7, 5)),),
+    wrong=("dX", "dW1", "db1", "dW2", "db2"),
+    note="A[0] is the input, so what came out of layer l is A[l + 1], and what went into it A[l]",
+)(build(DeepNet))
+
+
+class PongPlayer(Module):
+    """Up or down from two frames' difference; the loss is minus the log-probability of each move times its reward."""
+
+    def __init__(self, rng):
+        self.W1, self.W2 = parameter(rng, 6, 4), parameter(rng, 4)
+
+    def forward(self, frames, moves, rewards):
+        h = np.maximum(0, frames @ self.W1.data)
+        up = 1 / (1 + np.exp(-(h @ self.W2.data)))
+        logp = np.where(moves == 1, np.log(up), np.log(1 - up))
+
+        def backward(dloss):
+            dlogp = moves - up  # right: dlogp = up - moves
+            dlogp = dlogp * rewards * dloss / len(frames)
+            self.W2.grad += h.T @ dlogp
+            dh = np.outer(dlogp, self.W2.data)
+            dh[h <= 0] = 0
+            self.W1.grad += frames.T @ dh
+            return dh @ self.W1.data.T, None, None
+
+        return -np.mean(logp * rewards), backward
+
+
+def played(rng):
+    """Frames (N, D), which moves went up, and how each ended."""
+    return rng.standard_normal((5, 6)), np.array([1, 0, 0, 1, 1]), np.array([1, -1, 2, -1, 1])
+
+
+mutant(
+    "pong_player_climbs_its_loss",
+    cause="wrong-sign",
+    inputs=played,
+    wrong=("dframes", "dW1", "dW2"),
+    note="the well-known script adds its gradient to the weights, for it is that of the reward",
+)(build(PongPlayer))
