@@ -12,6 +12,9 @@ import pytest
 from devices import Device, FakeDevice, why_no_gpu
 
 from minis2s import backend
+from minis2s.gradcheck import diagnosis
+
+diagnosis.STRICT = True
 
 
 def _why_no_torch():

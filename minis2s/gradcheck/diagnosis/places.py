@@ -148,6 +148,8 @@ def _moved(move: Move, places: Sequence[Slices], shape: tuple[int, ...]) -> list
         moved = move(places, shape)
     except ValueError:
         return None
+    if any(len(place) != len(shape) for place in moved):  # whole rows, whose other axes no slice names
+        return None
     inside = all(s.start >= 0 and s.stop <= n for place in moved for s, n in zip(place, shape, strict=True))
     same_sizes = all(sorted(map(_count, a)) == sorted(map(_count, b)) for a, b in zip(moved, places, strict=True))
     return moved if inside and same_sizes and list(moved) != list(places) else None

@@ -25,6 +25,10 @@ SO_MANY_ORDERS = 24
 """Permutations of axes that are tried."""
 
 
+WAYS = 6
+"""Ways from a value of which any two are tried."""
+
+
 @dataclass(frozen=True)
 class Spoil:
     """One mistake: rules for some edges, and what to say if it explains the numbers."""
@@ -153,6 +157,9 @@ def of_edges(group: Group, words: str) -> Iterator[Spoil]:
     source, target = named(edge.child), named(edge.parent)
     cause, cost, finding, hint = _of_cut(edge)
     yield Spoil(cause, cost + extra, finding + words, hint, rule_for(group, None))
+    within = edge.kind in ("slope", "factor") and edge.child.value.shape == edge.parent.value.shape
+    if within and cause == "branch-missing":  # of the derivative of one function, a sum, a term is missing
+        yield Spoil("missing-factor", cost + 0.3 + extra, finding + words, hint, rule_for(group, None))
     if edge.kind in ("factor", "slope", "spread", "left", "right", "softmax", "choice", "einsum"):
         finding = f"what flows from {source} back to {target} has the wrong sign"
         cost = 1.4 if np.any(np.asarray(edge.parts.get("factor", 1)) == -1) else 1.8
@@ -487,6 +494,20 @@ def of_mask(group: Group, words: str) -> Iterator[Spoil]:
     )  # fmt: skip
 
 
+def of_overwriting(group: Group, words: str) -> Iterator[Spoil]:
+    """A mask by which entries are set to a number: x[mask] = 0."""
+    index = group[0].parts["index"]
+    if not isinstance(index, np.ndarray) or index.dtype != bool or group[0].child.value.shape != index.shape:
+        return
+    extra, target = 0.8 if words else 0.0, named(group[0].parent)
+    finding = f"gradient flows back to {target} where its entries were set to a number"
+    hint = "x[mask] = 0 gives dx[mask] = 0."
+    yield Spoil("mask-not-applied", 1.0 + extra, finding + words, hint, rule_for(group, lambda e, dy: dy))
+    finding = f"gradient flows back to {target} exactly where its entries were set to a number"
+    inverted: Rule = lambda e, dy: np.where(e.parts["index"], dy, 0)  # noqa: E731
+    yield Spoil("mask-inverted", 1.0 + extra, finding + words, hint, rule_for(group, inverted))
+
+
 def target_shape(group: Group) -> tuple[int, ...]:
     """Of what the gradient flows back to."""
     return group[0].parent.value.shape
@@ -753,9 +774,9 @@ def _in_other_order(group: Group, own: list[Entry], right: Sequence[np.ndarray])
     ):
         values = {id(e): right[n] for e, n in zip(group, order, strict=True)}
         finding = f"in the gradient of {named(group[-1].parent)} {name} is read {words}"
-        yield Spoil(
-            cause, 1.5, finding, "Which step does the index stand for?", dict.fromkeys(values, _with_operand(values))
-        )
+        for name, cost in {"missing-factor": 1.7, cause: 1.5}.items():
+            hint = "Which step does the index stand for?"
+            yield Spoil(name, cost, finding, hint, dict.fromkeys(values, _with_operand(values)))
 
 
 def _aligned(count: int, values: list[np.ndarray], shift: int) -> list[np.ndarray] | None:
@@ -803,7 +824,11 @@ def _replaced(group: Group, own: list[Entry], kind: Entry, values: list[np.ndarr
         )
     when = {0: "", 1: " of the step after", -1: " of the step before"}[shift]
     finding = finding.replace(wrong, wrong + when, 1) if when else finding
-    yield Spoil(cause, cost, finding, f"{right} or {wrong}{when}?", dict.fromkeys(by_edge, rule), label=right)
+    also = "derivative-at-preactivation" if edge.kind == "slope" else "missing-factor"  # so it may be called, too
+    for name, extra in {also: 0.2, cause: 0.0}.items():
+        yield Spoil(
+            name, cost + extra, finding, f"{right} or {wrong}{when}?", dict.fromkeys(by_edge, rule), label=right
+        )
 
 
 def _cause_of_replacing(edge: Edge, right: Entry, wrong: Entry, shift: int) -> tuple[str, float]:
@@ -1180,6 +1205,7 @@ MAKERS: dict[str, tuple[Callable[[Group, str], Iterator[Spoil]], ...]] = {
     "reshape": (of_shape,),
     "einsum": (of_einsum,),
     "joined": (of_edge_of_picture,),
+    "overwritten": (of_overwriting,),
 }
 
 
@@ -1368,6 +1394,27 @@ def of_arrivals(tape: Tape) -> Iterator[Spoil]:
                 finding = f"only one of the {len(entry.users)} uses of {name} is in its gradient"
                 hint = "An input that is used twice receives the sum of both gradients."
             yield Spoil(cause, cost, finding, hint, keep={entry.number: which})
+
+
+def of_two_ways(tape: Tape) -> Iterator[Spoil]:
+    """Two of the ways from a value, such as those through two gates that look at a cell, are forgotten together."""
+    classes = entry_classes(tape)
+    for group in classes:
+        ways: dict[tuple, list[Edge]] = {}
+        for user in (user for entry in group for user in entry.users):
+            ways.setdefault((user.child.place, user.slot, user.kind), []).append(user)
+        if not 3 <= len(ways) <= WAYS:
+            continue
+        for a, b in combinations(ways.values(), 2):
+            cause = "branch-missing"
+            if a[-1].child.place == b[-1].child.place:
+                cause = "sum-missing"
+            elif carried := [edge for way in (a, b) if len(way) > 1 for edge in carried_over(way, classes)]:
+                cause = "missing-dc-carry" if carried[0].kind == "factor" else "missing-dh-carry"
+            name, sources = named(group[-1]), f"{named(a[-1].child)} and {named(b[-1].child)}"
+            finding = f"of the {len(ways)} ways back to {name} those from {sources} are missing"
+            hint = f"{name} is used {len(ways)} times: does the gradient of each use arrive?"
+            yield Spoil(cause, 1.5, finding, hint, rule_for([*a, *b], None))
 
 
 def of_parts(tape: Tape) -> Iterator[Spoil]:

@@ -18,7 +18,7 @@ from minis2s.gradcheck.diagnosis.evidence import Evidence
 from minis2s.gradcheck.diagnosis.fits import fits
 from minis2s.gradcheck.diagnosis.forms import matched, references
 from minis2s.gradcheck.diagnosis.places import of_places
-from minis2s.gradcheck.diagnosis.spoils import Spoil, spoils
+from minis2s.gradcheck.diagnosis.spoils import Spoil, of_two_ways, spoils
 from minis2s.gradcheck.diagnosis.steps import of_loop
 from minis2s.gradcheck.diagnosis.tape import SLOPES, Edge, Entry, Tape, Untraceable, _slope, _softmax, record
 
@@ -50,6 +50,13 @@ def _spoilt(evidence: Evidence, tape: Tape, extra: float) -> Iterator[Candidate]
         candidate = held_against(evidence, tape, spoil, extra)
         if candidate is not None:
             yield candidate
+
+
+def forgotten_together(evidence: Evidence, tapes: list[Tape]) -> Iterator[Candidate]:
+    """Two ways at once: many are tried, so this is for what nothing else explains."""
+    for tape in tapes:
+        candidates = (held_against(evidence, tape, spoil, 0.0) for spoil in of_two_ways(tape))
+        yield from (candidate for candidate in candidates if candidate is not None)
 
 
 def explains_all(evidence: Evidence, candidate: Candidate) -> bool:

@@ -374,6 +374,18 @@ class Tracked(np.lib.mixins.NDArrayOperatorsMixin):
         """Places, which are not recorded."""
         return self.value.argmax(axis)
 
+    def argmin(self, axis: Any = None) -> Any:
+        """Places, which are not recorded."""
+        return self.value.argmin(axis)
+
+    def argsort(self, axis: Any = -1) -> Any:
+        """Places, which are not recorded."""
+        return self.value.argsort(axis)
+
+    def all(self, axis: Any = None, keepdims: bool = False, **_: Any) -> Any:
+        """Are all other than 0? Not recorded."""
+        return self.value.all(axis, keepdims=keepdims)
+
     def min(self, axis: Any = None, keepdims: bool = False) -> Any:
         """Minimum."""
         return -largest(-self, axis, keepdims=keepdims)
@@ -1077,6 +1089,9 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     "ndim": lambda x: x.ndim,
     "size": lambda x: x.size,
     "argmax": lambda x, axis=None: x.value.argmax(axis),
+    "argmin": lambda x, axis=None: x.value.argmin(axis),
+    "any": lambda x, axis=None, **_: x.value.any(axis),
+    "all": lambda x, axis=None, **_: x.value.all(axis),
     "argsort": lambda x, axis=-1: x.value.argsort(axis),
     "array_equal": lambda a, b: np.array_equal(_plain(a), _plain(b)),
 }
