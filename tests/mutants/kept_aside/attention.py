@@ -648,3 +648,253 @@ def attention_weights_cleared_after_the_softmax_on_the_way_there_only(q, k, v, i
         return np.einsum("nts,nsd->ntd", ds, k), np.einsum("nts,ntd->nsd", ds, q), dv, None
 
     return np.einsum("nts,nsd->ntd", w_kept, v), backward
+
+
+def wide_queries_keys_values(rng):
+    """Two lengths: queries (N, T, 3 * 2), keys and values (N, S, 3 * 2)."""
+    return tuple(rng.standard_normal(s) for s in [(2, 4, 6), (2, 5, 6), (2, 5, 6)])
+
+
+@mutant(
+    "multi_head_scaled_by_the_width_of_the_model",
+    cause="wrong-count",
+    also=("constant-factor",),
+    inputs=wide_queries_keys_values,
+    wrong=("dq", "dk"),
+    note="on the way there the scores are divided by the root of one head's width",
+)
+def multi_head_scaled_by_the_width_of_the_model(q, k, v):
+    d_model, n_heads = q.shape[-1], 3
+    d_head = d_model // n_heads
+
+    def split(a):
+        return a.reshape(a.shape[0], a.shape[1], n_heads, d_head).swapaxes(1, 2)
+
+    def join(a):
+        return a.swapaxes(1, 2).reshape(a.shape[0], -1, d_model)
+
+    qh, kh, vh = split(q), split(k), split(v)
+    weights = stable_softmax(qh @ kh.swapaxes(2, 3) / np.sqrt(d_head))
+
+    def backward(grad):
+        gh = split(grad)
+        dweights = gh @ vh.swapaxes(2, 3)
+        dscores = weights * (dweights - (dweights * weights).sum(axis=-1, keepdims=True))
+        dscores = dscores / np.sqrt(d_model)  # right: dscores = dscores / np.sqrt(d_head)
+        return join(dscores @ kh), join(dscores.swapaxes(2, 3) @ qh), join(weights.swapaxes(2, 3) @ gh)
+
+    return join(weights @ vh), backward
+
+
+def points_of_a_curve(rng):
+    """Places asked for (Q, D), known places (K, D), their values (K, E), and a width for each feature (D,)."""
+    return tuple(rng.standard_normal(s) for s in [(4, 3), (6, 3), (6, 2), (3,)])
+
+
+@mutant(
+    "kernel_regression_known_places_pulled_like_those_asked_for",
+    cause="wrong-sign",
+    inputs=points_of_a_curve,
+    wrong=("dkeys",),
+    note="the difference of the two has a minus for one of them",
+)
+def kernel_regression_known_places_pulled_like_those_asked_for(queries, keys, values, w):
+    """Nadaraya and Watson: the nearer a known place, the more its value counts."""
+    diff = queries[:, None, :] - keys[None, :, :]
+    attention_weights = stable_softmax(-np.sum((diff * w) ** 2, axis=2) / 2)
+
+    def backward(dy_hat):
+        dweights = dy_hat @ values.T
+        dscores = attention_weights * (dweights - np.sum(attention_weights * dweights, axis=1, keepdims=True))
+        ddiff = -dscores[:, :, None] * diff * w**2
+        dqueries = np.sum(ddiff, axis=1)
+        dkeys = np.sum(ddiff, axis=0)  # right: dkeys = -np.sum(ddiff, axis=0)
+        dw = np.sum(-dscores[:, :, None] * diff**2 * w, axis=(0, 1))
+        return dqueries, dkeys, attention_weights.T @ dy_hat, dw
+
+    return attention_weights @ values, backward
+
+
+def words_that_look_at_each_other(rng):
+    """Words (N, L, D), two matrices (D, A), a bias (A,) and a vector (A,)."""
+    N, L, D, A = 2, 5, 4, 3
+    return tuple(rng.standard_normal(s) for s in [(N, L, D), (D, A), (D, A), (A,), (A,)])
+
+
+@mutant(
+    "additive_self_attention_queries_summed_over_the_queries",
+    cause="wrong-sum-axis",
+    inputs=words_that_look_at_each_other,
+    wrong=("dx", "dWq"),
+    note="there are as many queries as keys, both sums fit",
+)
+def additive_self_attention_queries_summed_over_the_queries(x, Wq, Wk, b, v):
+    q, k = x @ Wq, x @ Wk
+    features = np.tanh(q[:, :, None, :] + k[:, None, :, :] + b)
+    alpha = stable_softmax(features @ v)
+
+    def backward(dout):
+        dalpha = dout @ x.swapaxes(1, 2)
+        dscore = alpha * (dalpha - np.sum(alpha * dalpha, axis=2, keepdims=True))
+        dpre = dscore[..., None] * v * (1 - features**2)
+        dq = dpre.sum(axis=1)  # right: dq = dpre.sum(axis=2)
+        dk = dpre.sum(axis=1)
+        dx = dq @ Wq.T + dk @ Wk.T + alpha.swapaxes(1, 2) @ dout
+        dWq, dWk = np.einsum("nld,nla->da", x, dq), np.einsum("nld,nla->da", x, dk)
+        return dx, dWq, dWk, dpre.sum(axis=(0, 1, 2)), np.einsum("nts,ntsa->a", dscore, features)
+
+    return alpha @ x, backward
+
+
+def one_sentence(rng):
+    """Queries and keys (T, D), values (T, E)."""
+    return tuple(rng.standard_normal(s) for s in [(6, 3), (6, 3), (6, 4)])
+
+
+@mutant(
+    "causal_attention_takes_the_diagonal_for_the_future",
+    cause="off-by-one",
+    inputs=one_sentence,
+    wrong=("dQ", "dK"),
+    note="`triu` with k=1 on the way there, without it on the way back",
+)
+def causal_attention_takes_the_diagonal_for_the_future(Q, K, V):
+    T, d_k = Q.shape
+    scores = Q @ K.T / np.sqrt(d_k)
+    scores[np.triu(np.ones((T, T)), k=1) == 1] = -1e9
+    P = stable_softmax(scores)
+
+    def backward(dO):
+        dV, dP = P.T @ dO, dO @ V.T
+        dS = P * (dP - np.sum(dP * P, axis=-1, keepdims=True))
+        dS[np.triu(np.ones((T, T))) == 1] = 0  # right: dS[np.triu(np.ones((T, T)), k=1) == 1] = 0
+        return dS @ K / np.sqrt(d_k), dS.T @ Q / np.sqrt(d_k), dV
+
+    return P @ V, backward
+
+
+def document(rng):
+    """States of a sentence (N, T, H), a matrix (H, A), a bias (A,), and the vector (A,) that asks what matters."""
+    return tuple(rng.standard_normal(s) for s in [(3, 5, 4), (4, 6), (6,), (6,)])
+
+
+@mutant(
+    "word_attention_sum_of_the_gradients_without_the_weights",
+    cause="missing-factor",
+    inputs=document,
+    wrong=("dh", "dWw", "dbw", "duw"),
+    note="the softmax takes off the sum of dy where it is the sum of y dy",
+)
+def word_attention_sum_of_the_gradients_without_the_weights(h, Ww, bw, uw):
+    """One vector for a sentence."""
+    N, T, _ = h.shape
+    u = np.tanh(h.dot(Ww) + bw)
+    a = stable_softmax(u.dot(uw))
+    sentence = np.zeros((N, h.shape[2]))
+    for t in range(T):
+        sentence += a[:, t][:, None] * h[:, t]
+
+    def backward(dsentence):
+        da = np.array([(dsentence * h[:, t]).sum(axis=1) for t in range(T)]).T
+        # right: dscore = a * (da - (a * da).sum(axis=1, keepdims=True))
+        dscore = a * (da - da.sum(axis=1, keepdims=True))
+        dh, dWw, dbw, duw = (np.zeros_like(p) for p in (h, Ww, bw, uw))
+        for t in range(T):
+            dpre = dscore[:, t][:, None] * uw * (1 - u[:, t] ** 2)
+            dh[:, t] = a[:, t][:, None] * dsentence + dpre.dot(Ww.T)
+            dWw += h[:, t].T.dot(dpre)
+            dbw += dpre.sum(axis=0)
+            duw += dscore[:, t].dot(u[:, t])
+        return dh, dWw, dbw, duw
+
+    return sentence, backward
+
+
+@mutant(
+    "list_of_heads_stacked_behind_the_features",
+    cause="permuted-heads",
+    inputs=wide_queries_keys_values,
+    wrong=("dq", "dk", "dv"),
+    note="the heads of the result are put side by side, those of the gradients are shuffled like cards",
+)
+def list_of_heads_stacked_behind_the_features(q, k, v):
+    """Three heads, in a list."""
+    heads = 3
+    parts = list(zip(*(np.split(a, heads, axis=-1) for a in (q, k, v)), strict=True))
+    root = np.sqrt(q.shape[-1] / heads)
+    probs = [stable_softmax(qi @ ki.transpose(0, 2, 1) / root) for qi, ki, _ in parts]
+    out = np.concatenate([p @ vi for p, (_, _, vi) in zip(probs, parts, strict=True)], axis=-1)
+
+    def merge(pieces, like):
+        # right: return np.stack(pieces, axis=2).reshape(like.shape)
+        return np.stack(pieces, axis=3).reshape(like.shape)
+
+    def backward(dout):
+        dqs, dks, dvs = [], [], []
+        for (qi, ki, vi), p, do in zip(parts, probs, np.split(dout, heads, axis=-1), strict=True):
+            dp = do @ vi.transpose(0, 2, 1)
+            ds = p * (dp - (p * dp).sum(axis=-1, keepdims=True)) / root
+            dqs.append(ds @ ki)
+            dks.append(ds.transpose(0, 2, 1) @ qi)
+            dvs.append(p.transpose(0, 2, 1) @ do)
+        return merge(dqs, q), merge(dks, k), merge(dvs, v)
+
+    return out, backward
+
+
+def relative_inputs(rng):
+    """Queries and keys (N, T, D), values (N, T, E), and a number for every distance (2 * T - 1,)."""
+    N, T, D, E = 2, 4, 3, 5
+    return tuple(rng.standard_normal(s) for s in [(N, T, D), (N, T, D), (N, T, E), (2 * T - 1,)])
+
+
+@mutant(
+    "relative_positions_of_one_distance_overwrite_each_other",
+    cause="repeated-ids-assigned",
+    inputs=relative_inputs,
+    wrong=("dtable",),
+    note="every diagonal of the scores shares a number of the table",
+)
+def relative_positions_of_one_distance_overwrite_each_other(q, k, v, table):
+    T, D = q.shape[1:]
+    distance = np.arange(T)[None, :] - np.arange(T)[:, None] + T - 1
+    attn = stable_softmax(q @ k.transpose(0, 2, 1) * D**-0.5 + table[distance])
+
+    def backward(dy):
+        dattn = dy @ v.transpose(0, 2, 1)
+        dlogits = attn * (dattn - (dattn * attn).sum(axis=-1, keepdims=True))
+        dtable = np.zeros_like(table)
+        dtable[distance] += dlogits.sum(axis=0)  # right: np.add.at(dtable, distance, dlogits.sum(axis=0))
+        dq = dlogits @ k * D**-0.5
+        dk = dlogits.transpose(0, 2, 1) @ q * D**-0.5
+        return dq, dk, attn.transpose(0, 2, 1) @ dy, dtable
+
+    return attn @ v, backward
+
+
+def padded_memory_and_temperature(rng):
+    return (*padded_memory(rng)[:3], np.array([1.7]), padded_memory(rng)[3])
+
+
+@mutant(
+    "learned_temperature_meets_the_infinity_at_padding",
+    cause="not-finite",
+    inputs=padded_memory_and_temperature,
+    wrong=("dtau",),
+    note="padding has the weight 0 and the score -inf, and 0 * inf is no number",
+)
+def learned_temperature_meets_the_infinity_at_padding(q, k, v, tau, is_word):
+    raw = q @ k.transpose(0, 2, 1)
+    scores = np.where(is_word[:, None, :], raw, -np.inf)
+    p = stable_softmax(scores / tau)
+
+    def backward(dout):
+        dp = dout @ v.transpose(0, 2, 1)
+        dscaled = p * (dp - np.sum(p * dp, axis=2, keepdims=True))
+        with np.errstate(invalid="ignore"):  # "the warning can be ignored", said the forum
+            # right: dtau = -np.sum(dscaled * raw, keepdims=True).reshape(1) / tau**2
+            dtau = -np.sum(dscaled * scores, keepdims=True).reshape(1) / tau**2
+        draw = dscaled / tau
+        return draw @ k, draw.transpose(0, 2, 1) @ q, p.transpose(0, 2, 1) @ dout, dtau, None
+
+    return p @ v, backward

@@ -1197,3 +1197,297 @@ def elman_step_hands_one_array_out_for_two_biases(x, h, weight_ih, weight_hh, bi
         return dpre @ weight_ih, dpre @ weight_hh, dW, dU, db, db
 
     return new, backward
+
+
+# ---------------------------------------------------------------------------------------- as they stand in the homework
+
+
+def review(rng):
+    """Words (T, D), a state (H,), then the weights of the state and of the two classes, for vectors."""
+    T, D, H, C = 5, 3, 4, 2
+    shapes = [(T, D), (H,), (H, D), (H, H), (C, H), (H,), (C,)]
+    return tuple(0.8 * rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "sentiment_rnn_walks_back_with_the_gradient_before_the_tanh",
+    cause="activation-derivative-missing",
+    inputs=review,
+    wrong=("dx", "dh0", "dWxh", "dWhh", "dbh"),
+    note="`temp` has the slope, `d_h` has not, and `d_h` is handed on",
+)
+def sentiment_rnn_walks_back_with_the_gradient_before_the_tanh(x, h0, Wxh, Whh, Why, bh, by):
+    """Only the last state is looked at."""
+    last_hs = {0: h0}
+    for i, word in enumerate(x):
+        last_hs[i + 1] = np.tanh(Wxh @ word + Whh @ last_hs[i] + bh)
+    n = len(x)
+
+    def backward(d_y):
+        d_Why, d_by = np.outer(d_y, last_hs[n]), np.array(d_y)
+        d_x, d_Wxh, d_Whh, d_bh = (np.zeros_like(a) for a in (x, Wxh, Whh, bh))
+        d_h = Why.T @ d_y
+        for t in reversed(range(n)):
+            temp = (1 - last_hs[t + 1] ** 2) * d_h
+            d_bh += temp
+            d_Whh += np.outer(temp, last_hs[t])
+            d_Wxh += np.outer(temp, x[t])
+            d_x[t] = Wxh.T @ temp
+            d_h = Whh.T @ d_h  # right: d_h = Whh.T @ temp
+        return d_x, d_h, d_Wxh, d_Whh, d_Why, d_bh, d_by
+
+    return Why @ last_hs[n] + by, backward
+
+
+def lstm_assignment_inputs(rng):
+    """Input (N, D), state and cell (N, H), the weights of i f o g side by side."""
+    N, D, H = 4, 5, 3
+    shapes = [(N, D), (N, H), (N, H), (D, 4 * H), (H, 4 * H), (4 * H,)]
+    return tuple(0.8 * rng.standard_normal(s) for s in shapes)
+
+
+def lstm_assignment_forward(x, prev_h, prev_c, Wx, Wh, b):
+    H = prev_h.shape[1]
+    a = x.dot(Wx) + prev_h.dot(Wh) + b
+    i, f, o = (sigmoid(a[:, k * H : (k + 1) * H]) for k in range(3))
+    g = np.tanh(a[:, 3 * H :])
+    next_c = f * prev_c + i * g
+    next_h = o * np.tanh(next_c)
+    return (next_h, next_c), (x, prev_h, prev_c, Wx, Wh, i, f, o, g, next_c)
+
+
+def lstm_assignment_backward(dnext_h, dnext_c, cache):
+    x, prev_h, prev_c, Wx, Wh, i, f, o, g, next_c = cache
+    tanh_next_c = np.tanh(next_c)
+    do = dnext_h * tanh_next_c
+    dc = dnext_c.copy()
+    # missing: dc += dnext_h * o * (1 - tanh_next_c**2)
+    df, dprev_c = dc * prev_c, dc * f
+    di, dg = dc * g, dc * i
+    da = np.hstack((di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), dg * (1 - g**2)))
+    return da.dot(Wx.T), da.dot(Wh.T), dprev_c, x.T.dot(da), prev_h.T.dot(da), da.sum(axis=0)
+
+
+mutant(
+    "lstm_assignment_cell_hears_from_the_next_cell_alone",
+    cause="branch-missing",
+    inputs=lstm_assignment_inputs,
+    wrong=("dx", "dprev_h", "dprev_c", "dWx", "dWh", "db"),
+    note="next_h is made of next_c",
+)((lstm_assignment_forward, lstm_assignment_backward))
+
+
+def both_directions(rng):
+    """Words (T, N, D), then a state (N, H), the weights (D, H), (H, H) and a bias (H,) for either direction."""
+    T, N, D, H = 5, 2, 4, 3
+    shapes = [(T, N, D), *[(N, H), (D, H), (H, H), (H,)] * 2]
+    return tuple(0.8 * rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "bidirectional_rnn_second_pass_writes_over_the_first",
+    cause="branch-missing",
+    also=("sum-missing",),
+    inputs=both_directions,
+    wrong=("dx",),
+    note="both directions read the same words, and one array takes the gradients of both",
+)
+def bidirectional_rnn_second_pass_writes_over_the_first(x, hf, Wf, Uf, bf, hb, Wb, Ub, bb):
+    """The states of the two, side by side."""
+    T, H = len(x), len(bf)
+    from_left, from_right = {-1: hf}, {T: hb}
+    for t in range(T):
+        from_left[t] = np.tanh(x[t] @ Wf + from_left[t - 1] @ Uf + bf)
+    for t in range(T)[::-1]:
+        from_right[t] = np.tanh(x[t] @ Wb + from_right[t + 1] @ Ub + bb)
+    y = np.array([np.hstack([from_left[t], from_right[t]]) for t in range(T)])
+
+    def backward(dy):
+        dx = np.zeros_like(x)
+        dWf, dUf, dbf, dWb, dUb, dbb = (np.zeros_like(p) for p in (Wf, Uf, bf, Wb, Ub, bb))
+        dhf, dhb = np.zeros_like(hf), np.zeros_like(hb)
+        for t in range(T)[::-1]:
+            da = (dy[t, :, :H] + dhf) * (1 - from_left[t] ** 2)
+            dWf, dUf, dbf = dWf + x[t].T @ da, dUf + from_left[t - 1].T @ da, dbf + da.sum(axis=0)
+            dx[t] = da @ Wf.T
+            dhf = da @ Uf.T
+        for t in range(T):
+            da = (dy[t, :, H:] + dhb) * (1 - from_right[t] ** 2)
+            dWb, dUb, dbb = dWb + x[t].T @ da, dUb + from_right[t + 1].T @ da, dbb + da.sum(axis=0)
+            dx[t] = da @ Wb.T  # right: dx[t] += da @ Wb.T
+            dhb = da @ Ub.T
+        return dx, dhf, dWf, dUf, dbf, dhb, dWb, dUb, dbb
+
+    return y, backward
+
+
+def word_ids(rng):
+    """Ids (N, T), in two columns one twice; vectors (V, D), a state (N, H), and the weights."""
+    ids = np.array([[2, 5, 1, 4], [2, 0, 1, 3], [4, 5, 1, 2]])
+    return (ids, *(0.8 * rng.standard_normal(s) for s in [(6, 3), (3, 5), (3, 5), (5, 5), (5,)]))
+
+
+@mutant(
+    "word_rnn_two_sentences_that_share_a_word_at_one_step",
+    cause="repeated-ids-assigned",
+    inputs=word_ids,
+    wrong=("dE",),
+    note="`+=` in the loop adds up over time, but not over the batch",
+)
+def word_rnn_two_sentences_that_share_a_word_at_one_step(ids, E, h0, Wx, Wh, b):
+    h = [h0]
+    for column in ids.T:
+        h.append(np.tanh(E[column] @ Wx + h[-1] @ Wh + b))
+
+    def backward(dh_all):
+        dE, dWx, dWh, db = (np.zeros_like(p) for p in (E, Wx, Wh, b))
+        dh = np.zeros_like(h0)
+        for t in range(ids.shape[1] - 1, -1, -1):
+            words = ids[:, t]
+            da = (dh + dh_all[:, t]) * (1 - h[t + 1] ** 2)
+            dE[words] += da @ Wx.T  # right: np.add.at(dE, words, da @ Wx.T)
+            dWx += E[words].T @ da
+            dWh += h[t].T @ da
+            db += da.sum(axis=0)
+            dh = da @ Wh.T
+        return None, dE, dh, dWx, dWh, db
+
+    return np.stack(h[1:], axis=1), backward
+
+
+def tagger_inputs(rng):
+    """Words (N, T, D), a state (N, H), U (D, H), W (H, H), V (H, C), and the biases of state and tags."""
+    N, T, D, H, C = 2, 5, 4, 3, 6
+    shapes = [(N, T, D), (N, H), (D, H), (H, H), (H, C), (H,), (C,)]
+    return tuple(0.8 * rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "tagger_output_bias_of_the_step_that_comes_last_in_the_loop",
+    cause="one-step-only",
+    also=("sum-missing",),
+    inputs=tagger_inputs,
+    wrong=("dc",),
+    note="`=` among lines with `+=`",
+)
+def tagger_output_bias_of_the_step_that_comes_last_in_the_loop(x, s0, U, W, V, b, c):
+    """Scores of the tags at every word."""
+    N, T, _ = x.shape
+    s = np.zeros((N, T + 1, len(b)))
+    s[:, -1] = s0
+    o = np.zeros((N, T, len(c)))
+    for t in range(T):
+        s[:, t] = np.tanh(x[:, t].dot(U) + s[:, t - 1].dot(W) + b)
+        o[:, t] = s[:, t].dot(V) + c
+
+    def backward(do):
+        dx, dU, dW, dV, db, dc = (np.zeros_like(p) for p in (x, U, W, V, b, c))
+        ds_next = np.zeros_like(s0)
+        for t in reversed(range(T)):
+            dV += s[:, t].T.dot(do[:, t])
+            dc = do[:, t].sum(axis=0)  # right: dc += do[:, t].sum(axis=0)
+            delta = (do[:, t].dot(V.T) + ds_next) * (1 - s[:, t] ** 2)
+            dU += x[:, t].T.dot(delta)
+            dW += s[:, t - 1].T.dot(delta)
+            db += delta.sum(axis=0)
+            dx[:, t], ds_next = delta.dot(U.T), delta.dot(W.T)
+        return dx, ds_next, dU, dW, dV, db, dc
+
+    return o, backward
+
+
+@mutant(
+    "lstm_step_slope_of_the_output_gate_in_its_line_and_in_the_loop",
+    cause="activation-derivative-doubled",
+    like="lstm_step",
+    wrong=("dx", "dh", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+    note="the line for do is from where it stands alone",
+)
+def lstm_step_slope_of_the_output_gate_in_its_line_and_in_the_loop(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
+    H = h.shape[1]
+    net = x.dot(weight_ih.T) + bias_ih + h.dot(weight_hh.T) + bias_hh
+    blocks = {gate: slice(k * H, (k + 1) * H) for k, gate in enumerate("ifgo")}
+    act = {gate: sigmoid(net[:, blocks[gate]]) for gate in "ifo"}
+    act["g"] = np.tanh(net[:, blocks["g"]])
+    c_new = act["f"] * c + act["i"] * act["g"]
+    squashed = np.tanh(c_new)
+
+    def backward(dh_new, dc_new):
+        o = act["o"]
+        dcell = dc_new + dh_new * o * (1 - squashed**2)
+        grad = {"i": dcell * act["g"], "f": dcell * c, "g": dcell * act["i"]}
+        grad["o"] = dh_new * squashed * o * (1 - o)  # right: grad["o"] = dh_new * squashed
+        dnet = np.zeros_like(net)
+        for gate in "ifo":
+            dnet[:, blocks[gate]] = grad[gate] * act[gate] * (1 - act[gate])
+        dnet[:, blocks["g"]] = grad["g"] * (1 - act["g"] ** 2)
+        db = dnet.sum(axis=0)
+        return (
+            dnet.dot(weight_ih),
+            dnet.dot(weight_hh),
+            dcell * act["f"],
+            dnet.T.dot(x),
+            dnet.T.dot(h),
+            db,
+            db.copy(),
+        )
+
+    return (act["o"] * squashed, c_new), backward
+
+
+@mutant(
+    "gru_step_reset_gate_meets_the_state_without_its_bias",
+    cause="missing-factor",
+    like="gru_step",
+    wrong=("dx", "dh", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+    note="what r multiplied was not kept, and is computed anew, as W h where it was W h + b",
+)
+def gru_step_reset_gate_meets_the_state_without_its_bias(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
+    k = h.shape[1]
+    from_x = x @ weight_ih.T + bias_ih
+    from_h = h @ weight_hh.T + bias_hh
+    gates = sigmoid(from_x[:, : 2 * k] + from_h[:, : 2 * k])
+    r, z = gates[:, :k], gates[:, k:]
+    h_tilde = np.tanh(from_x[:, 2 * k :] + r * from_h[:, 2 * k :])
+
+    def backward(dh_new):
+        d_tilde = dh_new * (1 - z) * (1 - h_tilde**2)
+        # right: d_r = d_tilde * (h @ weight_hh[2 * k :].T + bias_hh[2 * k :])
+        d_r = d_tilde * (h @ weight_hh[2 * k :].T)
+        d_z = dh_new * (h - h_tilde)
+        d_from_x = np.hstack([d_r * r * (1 - r), d_z * z * (1 - z), d_tilde])
+        d_from_h = d_from_x.copy()
+        d_from_h[:, 2 * k :] *= r
+        dh = d_from_h @ weight_hh + dh_new * z
+        return d_from_x @ weight_ih, dh, d_from_x.T @ x, d_from_h.T @ h, d_from_x.sum(0), d_from_h.sum(0)
+
+    return (1 - z) * h_tilde + z * h, backward
+
+
+@mutant(
+    "rnn_takes_its_caches_off_the_list",
+    cause="second-call-differs",
+    inputs=rnn_inputs,
+    note="last in, first out: after the first call the list is empty",
+)
+def rnn_takes_its_caches_off_the_list(x, h0, Wx, Wh, b):
+    N, T, D = x.shape
+    hidden, caches, prev_h = np.zeros((N, T, len(b))), [], h0
+    for t in range(T):
+        next_h = np.tanh(x[:, t].dot(Wx) + prev_h.dot(Wh) + b)
+        caches.append((t, x[:, t], prev_h, next_h))
+        hidden[:, t] = prev_h = next_h
+
+    def backward(dhidden):
+        dx, dprev_h, dWx, dWh, db = (np.zeros_like(p) for p in (x, h0, Wx, Wh, b))
+        todo = caches  # right: todo = list(caches)
+        while todo:
+            t, x_t, before, after = todo.pop()
+            draw = (dhidden[:, t] + dprev_h) * (1 - after**2)
+            dx[:, t], dprev_h = draw.dot(Wx.T), draw.dot(Wh.T)
+            dWx += x_t.T.dot(draw)
+            dWh += before.T.dot(draw)
+            db += draw.sum(axis=0)
+        return dx, dprev_h, dWx, dWh, db
+
+    return hidden, backward
