@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minis2s.gradcheck import check
+from minis2s import functional as F
+from minis2s.gradcheck import check, diagnosis
 from minis2s.gradcheck.causes import CAUSES, CONTRACT_CAUSES, WRONG_CAUSES, explain
 from minis2s.gradcheck.diagnosis import tape
 from minis2s.gradcheck.diagnosis.forms import references
@@ -528,3 +529,42 @@ def test_the_page_lists_every_cause():
     for cause in CAUSES.values():
         assert cause.id in text
         assert cause.explanation in text
+
+
+def bidirectional(join):
+    """Two networks of the library, whose loops write into views of arrays; `join` puts the two gradients together."""
+
+    def both_ways(x, W, U, V, Q):
+        zero, none = np.zeros((x.shape[1], 4)), np.zeros(4)
+        (there, _), there_backward = F.rnn(x, zero, W, U, none, none)
+        (back, _), back_backward = F.rnn(x[::-1], zero, V, Q, none, none)
+
+        def backward(dy):
+            dx, _, dW, dU, *_ = there_backward(dy, zero)
+            dx_back, _, dV, dQ, *_ = back_backward(dy[::-1], zero)
+            return join(dx, dx_back), dW, dU, dV, dQ
+
+        return there + back[::-1], backward
+
+    return check(both_ways, r(3, 2, 5), r(4, 5), r(4, 4), r(4, 5), r(4, 4))
+
+
+def test_what_is_made_of_the_librarys_loops_is_diagnosed():
+    assert bidirectional(lambda dx, dx_back: dx + dx_back[::-1]).verdict == "right"
+    assert bidirectional(lambda dx, dx_back: dx - dx_back[::-1]).diagnoses[0].cause == "wrong-sign"
+    assert bidirectional(lambda dx, dx_back: dx.copy()).diagnoses[0].cause == "branch-missing"
+    assert bidirectional(lambda dx, dx_back: dx + dx_back).diagnoses[0].cause == "permuted-axes"
+
+
+def fails(*_):
+    raise IndexError("a hypothesis that does not fit")
+
+
+def test_a_hypothesis_that_fails_does_not_stop_the_report(monkeypatch):
+    monkeypatch.setattr("minis2s.gradcheck.diagnosis.numbers.numbers", lambda evidence: map(fails, [evidence]))
+    with pytest.raises(IndexError):  # in our own tests it does
+        check(lambda x: (x * x, lambda dy: x * dy), r(3, 4))
+    monkeypatch.setattr(diagnosis, "STRICT", False)
+    report = check(lambda x: (x * x, lambda dy: x * dy), r(3, 4))
+    assert report.verdict == "wrong"
+    assert report.diagnoses[0].cause == "constant-factor"

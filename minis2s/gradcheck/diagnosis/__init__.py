@@ -27,7 +27,6 @@ def diagnose(evidence: Evidence) -> list[Diagnosis]:
 
     from minis2s.gradcheck.diagnosis.contributions import contributions
     from minis2s.gradcheck.diagnosis.experiments import experiments
-    from minis2s.gradcheck.diagnosis.fits import of_shares
     from minis2s.gradcheck.diagnosis.numbers import numbers
     from minis2s.gradcheck.diagnosis.ranking import told
     from minis2s.gradcheck.diagnosis.structure import forgotten_together, records, sharpened, structure
@@ -36,9 +35,7 @@ def diagnose(evidence: Evidence) -> list[Diagnosis]:
     with np.errstate(all="ignore"):
         tapes = records(evidence)
         evidence = sharpened(evidence, tapes)
-        for stage in (
-            numbers(evidence), structure(evidence, tapes), experiments(evidence, tapes), of_shares(evidence, tapes)
-        ):  # fmt: skip
+        for stage in (numbers(evidence), structure(evidence, tapes), experiments(evidence, tapes)):
             _collect(stage, found)
         for last_resort in (contributions(evidence), forgotten_together(evidence, tapes)):  # they are slow
             if not any(candidate.explained for candidate in found):

@@ -12,7 +12,6 @@ import numpy as np
 
 from minis2s.gradcheck.diagnosis.candidate import EXACT, Candidate, residual, same
 from minis2s.gradcheck.diagnosis.evidence import Evidence
-from minis2s.gradcheck.diagnosis.experiments import Elsewhere, is_array, time_axis
 from minis2s.gradcheck.diagnosis.numbers import SIMPLE, size_factors
 from minis2s.gradcheck.diagnosis.spoils import edge_groups, is_binary, named, rule_for
 from minis2s.gradcheck.diagnosis.tape import Edge, Rule, Tape
@@ -47,74 +46,6 @@ def coefficients(summands: Sequence[np.ndarray], yours: np.ndarray, right: np.nd
     left = np.linalg.norm(columns @ shares - yours[measured])
     error = np.linalg.norm((yours - right)[measured])
     return np.round(shares, 9) if error > 0 and left <= EXACT * error else None
-
-
-# ------------------------------------------------------------------------------------- the places of the output
-
-
-def of_shares(evidence: Evidence, tapes: Sequence[Tape]) -> Iterator[Candidate]:
-    """Those that need no record, if there is none."""
-    yield from shares_of_the_output(evidence, Elsewhere(evidence, tapes[0] if tapes else None))
-
-
-def shares_of_the_output(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
-    """How much each step, item or place of the output counts in a gradient."""
-    first = evidence.upstream[0]
-    if not is_array(first):
-        return
-    for axis in range(min(first.ndim, 4)):
-        n = first.shape[axis]
-        if not 3 <= n <= LONGEST:
-            continue
-        parts = [elsewhere.with_upstream(_one_place(evidence, axis, place, n)) for place in range(n)]
-        rest = _one_place(evidence, axis, n, n)
-        others = elsewhere.with_upstream(rest) if any(is_array(dy) and dy.any() for dy in rest) else {}
-        for k in evidence.wrong:
-            if all(k in part for part in parts):
-                without = others.get(k, 0.0)
-                shares = coefficients([p[k] for p in parts], evidence.yours[k] - without, evidence.right[k] - without)
-                if shares is not None:
-                    yield from _told_of_places(evidence, elsewhere, k, axis, shares)
-
-
-def _one_place(evidence: Evidence, axis: int, place: int, n: int) -> list:
-    """Upstream gradients that are zero but for one place along an axis; for place n, those that have no such axis."""
-    first = evidence.upstream[0]
-    found = []
-    for dy in evidence.upstream:
-        if not is_array(dy):
-            found.append(dy)
-            continue
-        kept = np.zeros_like(dy)
-        if dy.ndim == first.ndim and dy.shape[axis] == n:
-            at = (slice(None),) * axis + (slice(place, place + 1),)
-            kept[at] = dy[at]
-        elif place == n:
-            kept = dy
-        found.append(kept)
-    return found
-
-
-def _told_of_places(
-    evidence: Evidence, elsewhere: Elsewhere, k: int, axis: int, shares: np.ndarray
-) -> Iterator[Candidate]:
-    off = np.flatnonzero(np.abs(shares - 1) > 1e-6)
-    gone = np.abs(shares[off]) < 1e-6
-    if len(off) == 0 or len(off) >= len(shares) - 1 or not gone.all():
-        return
-    what = "time step" if axis == time_axis(evidence, elsewhere) else f"place along axis {axis} of the output"
-    where = "first" if off[0] == 0 else "last" if off[-1] == len(shares) - 1 else ""
-    if len(off) == 1 and where:
-        yield Candidate(
-            "off-by-one", {k: 0.0}, 1.0, "", f"the {where} {what} does not count, all others do",
-            "Where does the loop begin, and where does it end?",
-        )  # fmt: skip
-    else:
-        named_places = ", ".join(map(str, off))
-        yield Candidate(
-            "sum-missing", {k: 0.0}, 1.6, "", f"the {what} {named_places} does not count, all others do",
-            "Does the sum run over all of them?",
-        )  # fmt: skip
 
 
 # --------------------------------------------------------------------------------------- the uses of an input

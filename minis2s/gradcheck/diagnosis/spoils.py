@@ -252,6 +252,11 @@ def carried_over(group: Group, classes: list[list[Entry]]) -> Group:
     return carried if all(descends(later.parent, earlier.child, 30) for later, earlier in pairs) else []
 
 
+def goes_to_the_next(way: Group) -> bool:
+    """Do the edges of a loop lead, by an addition at most, to the value of the next step, and through no gate?"""
+    return len(way) > 1 and all(descends(later.parent, edge.child, 3) for edge, later in pairwise(way))
+
+
 def _kind(entry: Entry) -> tuple:
     return entry.op, entry.place, entry.label
 
@@ -1403,13 +1408,13 @@ def of_two_ways(tape: Tape) -> Iterator[Spoil]:
         ways: dict[tuple, list[Edge]] = {}
         for user in (user for entry in group for user in entry.users):
             ways.setdefault((user.child.place, user.slot, user.kind), []).append(user)
-        if not 3 <= len(ways) <= WAYS:
+        if not 4 <= len(ways) <= WAYS:
             continue
         for a, b in combinations(ways.values(), 2):
             cause = "branch-missing"
             if a[-1].child.place == b[-1].child.place:
                 cause = "sum-missing"
-            elif carried := [edge for way in (a, b) if len(way) > 1 for edge in carried_over(way, classes)]:
+            elif carried := [edge for way in (a, b) if goes_to_the_next(way) for edge in way]:
                 cause = "missing-dc-carry" if carried[0].kind == "factor" else "missing-dh-carry"
             name, sources = named(group[-1]), f"{named(a[-1].child)} and {named(b[-1].child)}"
             finding = f"of the {len(ways)} ways back to {name} those from {sources} are missing"

@@ -4,7 +4,7 @@
 import numpy as np
 
 from mutants import mutant
-from mutants.shared import bilinear_inputs, queries_keys_values, stable_softmax
+from mutants.shared import bilinear_inputs, padded_memory, queries_keys_values, sequences_of_one_length, stable_softmax
 
 
 @mutant(
@@ -460,3 +460,397 @@ def attention_of_all_words_on_the_way_back(scores, memory, mask):
         return dscores, w[:, :, None] * dcontext[:, None, :], None
 
     return np.einsum("ns,nsh->nh", w, memory), backward
+
+
+@mutant(
+    "causal_attention_keys_paid_by_rows",
+    cause="transposed",
+    inputs=sequences_of_one_length,
+    wrong=("dK",),
+    note="every word attends to every word: the matrix is square, and fits without being turned",
+)
+def causal_attention_keys_paid_by_rows(Q, K, V):
+    """No word sees those behind it."""
+    T, d = Q.shape[1:]
+    future = np.triu(np.ones((T, T)), k=1)
+    A = stable_softmax(Q @ K.transpose(0, 2, 1) / np.sqrt(d) - 1e9 * future)
+
+    def backward(dO):
+        dV = A.transpose(0, 2, 1) @ dO
+        dA = dO @ V.transpose(0, 2, 1)
+        dS = A * (dA - np.sum(dA * A, axis=2, keepdims=True))
+        dQ = dS @ K / np.sqrt(d)
+        dK = dS @ Q / np.sqrt(d)  # right: dK = dS.transpose(0, 2, 1) @ Q / np.sqrt(d)
+        return dQ, dK, dV
+
+    return A @ V, backward
+
+
+def words_and_projections(rng):
+    """Words (N, L, D) and three matrices (D, A), the last (D, E)."""
+    D, A, E = 5, 4, 3
+    return (rng.standard_normal((2, 6, D)), *(0.7 * rng.standard_normal((D, width)) for width in (A, A, E)))
+
+
+@mutant(
+    "self_attention_words_learn_not_from_their_values",
+    cause="branch-missing",
+    inputs=words_and_projections,
+    wrong=("dX",),
+    note="every word is query, key and value",
+)
+def self_attention_words_learn_not_from_their_values(X, W_q, W_k, W_v):
+    """One sentence after the other."""
+    scale = 1 / np.sqrt(W_q.shape[1])
+    saved, outputs = [], []
+    for words in X:
+        Q, K, V = words @ W_q, words @ W_k, words @ W_v
+        weights = stable_softmax(Q @ K.T * scale)
+        saved.append((words, Q, K, V, weights))
+        outputs.append(weights @ V)
+
+    def backward(dOut):
+        dX, dW_q, dW_k, dW_v = (np.zeros_like(a) for a in (X, W_q, W_k, W_v))
+        for i, (words, Q, K, V, weights) in enumerate(saved):
+            dV = weights.T @ dOut[i]
+            dweights = dOut[i] @ V.T
+            dscores = weights * (dweights - (dweights * weights).sum(axis=1, keepdims=True)) * scale
+            dQ = dscores @ K
+            dK = dscores.T @ Q
+            dW_q += words.T @ dQ
+            dW_k += words.T @ dK
+            dW_v += words.T @ dV
+            dX[i] = dQ @ W_q.T + dK @ W_k.T
+            # missing: dX[i] += dV @ W_v.T
+        return dX, dW_q, dW_k, dW_v
+
+    return np.array(outputs), backward
+
+
+@mutant(
+    "attention_dropout_masks_drawn_again_in_the_other_order",
+    cause="dropout-new-mask",
+    inputs=queries_keys_values,
+    wrong=("dq", "dk", "dv"),
+    note="the same seed, so the same numbers, but the backward pass asks for the outer mask first",
+)
+def attention_dropout_masks_drawn_again_in_the_other_order(q, k, v):
+    """Dropout of the weights, and of what comes out; the masks are not kept, to save memory."""
+    d, p = q.shape[2], 0.3
+
+    def draw_mask(stream, shape):
+        return (stream.random(shape) >= p) / (1 - p)
+
+    probs = stable_softmax(np.matmul(q, k.transpose(0, 2, 1)) / d**0.5)
+    stream = np.random.default_rng(42)
+    dropped = probs * draw_mask(stream, probs.shape)
+    out = np.matmul(dropped, v)
+
+    def backward(dout):
+        stream = np.random.default_rng(42)
+        outer = draw_mask(stream, out.shape)  # right: inner = draw_mask(stream, probs.shape)
+        inner = draw_mask(stream, probs.shape)  # right: outer = draw_mask(stream, out.shape)
+        dout = dout * outer
+        dprobs = np.matmul(dout, v.transpose(0, 2, 1)) * inner
+        ds = probs * (dprobs - (probs * dprobs).sum(axis=-1, keepdims=True)) / d**0.5
+        dv = np.matmul((probs * inner).transpose(0, 2, 1), dout)
+        return np.matmul(ds, k), np.matmul(ds.transpose(0, 2, 1), q), dv
+
+    return out * draw_mask(stream, out.shape), backward
+
+
+def alignment_inputs(rng):
+    """The decoder's state (N, H), the encoder's (N, S, E), a matrix for each, a bias (A,) and a vector (A,)."""
+    shapes = [(3, 4), (3, 5, 6), (4, 2), (6, 2), (2,), (2,)]
+    return tuple(rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "bahdanau_bias_keeps_its_dimensions",
+    cause="gradient-shape",
+    inputs=alignment_inputs,
+    note="`keepdims=True` from the line for the softmax, (1, 1, A) instead of (A,)",
+)
+def bahdanau_bias_keeps_its_dimensions(s, annotations, W_a, U_a, b_a, v_a):
+    hidden = np.tanh((s @ W_a)[:, None, :] + annotations @ U_a + b_a)
+    alpha = stable_softmax(hidden @ v_a)
+    context = np.sum(alpha[:, :, None] * annotations, axis=1)
+
+    def backward(dcontext):
+        dalpha = np.sum(annotations * dcontext[:, None, :], axis=2)
+        denergy = alpha * (dalpha - np.sum(alpha * dalpha, axis=1, keepdims=True))
+        dhidden = denergy[:, :, None] * v_a * (1 - hidden**2)
+        dquery = np.sum(dhidden, axis=1)
+        dannotations = alpha[:, :, None] * dcontext[:, None, :] + dhidden @ U_a.T
+        dU_a = np.einsum("nse,nsa->ea", annotations, dhidden)
+        # right: db_a = np.sum(dhidden, axis=(0, 1))
+        db_a = np.sum(dhidden, axis=(0, 1), keepdims=True)
+        dv_a = np.einsum("ns,nsa->a", denergy, hidden)
+        return dquery @ W_a.T, dannotations, s.T @ dquery, dU_a, db_a, dv_a
+
+    return context, backward
+
+
+def encoder_and_decoder_state(rng):
+    """The encoder's states (N, T, H), one of the decoder's (N, H)."""
+    return rng.standard_normal((3, 5, 4)), rng.standard_normal((3, 4))
+
+
+@mutant(
+    "encoder_states_are_paid_as_values_alone",
+    cause="branch-missing",
+    inputs=encoder_and_decoder_state,
+    wrong=("dhs",),
+    note="the weights are a layer of their own, which has a gradient for the encoder's states too",
+)
+def encoder_states_are_paid_as_values_alone(hs, h):
+    """Two layers, attention weight and weighted sum, both with `repeat`."""
+    N, T, H = hs.shape
+    hr = h.reshape(N, 1, H).repeat(T, axis=1)
+    a = stable_softmax(np.sum(hs * hr, axis=2))
+    ar = a.reshape(N, T, 1).repeat(H, axis=2)
+
+    def weight_sum_backward(dc):
+        dt = dc.reshape(N, 1, H).repeat(T, axis=1)
+        return dt * ar, np.sum(dt * hs, axis=2)
+
+    def attention_weight_backward(da):
+        ds = a * da
+        ds -= a * np.sum(ds, axis=1, keepdims=True)
+        dt = ds.reshape(N, T, 1).repeat(H, axis=2)
+        return dt * hr, np.sum(dt * hs, axis=1)
+
+    def backward(dc):
+        dhs0, da = weight_sum_backward(dc)
+        dhs1, dh = attention_weight_backward(da)
+        dhs = dhs0  # right: dhs = dhs0 + dhs1
+        return dhs, dh
+
+    return np.sum(hs * ar, axis=1), backward
+
+
+def words_and_one_projection(rng):
+    """Words (N, T, D), one matrix (D, 3 * A) for queries, keys and values, its bias (3 * A,)."""
+    return rng.standard_normal((2, 5, 4)), 0.7 * rng.standard_normal((4, 9)), rng.standard_normal(9)
+
+
+@mutant(
+    "fused_projection_key_query_value",
+    cause="permuted-gates",
+    inputs=words_and_one_projection,
+    wrong=("dx", "dw_qkv", "db_qkv"),
+    note="split as query, key, value; joined in the order of another implementation",
+)
+def fused_projection_key_query_value(x, w_qkv, b_qkv):
+    """Causal self-attention with one projection for all three."""
+    T, D = x.shape[1:]
+    qkv = x @ w_qkv + b_qkv
+    q, k, v = np.split(qkv, 3, axis=-1)
+    scale = 1.0 / np.sqrt(q.shape[-1])
+    visible = np.tril(np.ones((T, T), dtype=bool))
+    att = stable_softmax(np.where(visible, q @ k.swapaxes(-2, -1) * scale, -1e10))
+
+    def backward(dy):
+        datt = dy @ v.swapaxes(-2, -1)
+        dv = att.swapaxes(-2, -1) @ dy
+        dlogits = att * (datt - np.sum(att * datt, axis=-1, keepdims=True)) * scale
+        dq, dk = dlogits @ k, dlogits.swapaxes(-2, -1) @ q
+        dqkv = np.concatenate([dk, dq, dv], axis=-1)  # right: dqkv = np.concatenate([dq, dk, dv], axis=-1)
+        dw_qkv = x.reshape(-1, D).T @ dqkv.reshape(-1, dqkv.shape[-1])
+        return dqkv @ w_qkv.T, dw_qkv, dqkv.sum(axis=(0, 1))
+
+    return att @ v, backward
+
+
+def six_heads_on_two(rng):
+    """Queries of six heads (N, T, 6, A), keys and values of two (N, S, 2, A)."""
+    return rng.standard_normal((2, 4, 6, 3)), rng.standard_normal((2, 5, 2, 3)), rng.standard_normal((2, 5, 2, 3))
+
+
+@mutant(
+    "grouped_queries_repeat_undone_as_tile",
+    cause="wrong-sum-axis",
+    inputs=six_heads_on_two,
+    wrong=("dkeys", "dvalues"),
+    note="`repeat` gives 000111, and `tile` would give 010101",
+)
+def grouped_queries_repeat_undone_as_tile(queries, keys, values):
+    """Three heads of queries share one head of keys and values."""
+    N, S, kv_heads, width = keys.shape
+    groups = queries.shape[2] // kv_heads
+    k_rep, v_rep = np.repeat(keys, groups, axis=2), np.repeat(values, groups, axis=2)
+    A = stable_softmax(np.einsum("nthd,nshd->nhts", queries, k_rep) / np.sqrt(width))
+
+    def undo_repeat(d):
+        # right: return d.reshape(N, S, kv_heads, groups, width).sum(axis=3)
+        return d.reshape(N, S, groups, kv_heads, width).sum(axis=2)
+
+    def backward(dO):
+        dA = np.einsum("nthd,nshd->nhts", dO, v_rep)
+        dS = A * (dA - (dA * A).sum(axis=-1, keepdims=True)) / np.sqrt(width)
+        dqueries = np.einsum("nhts,nshd->nthd", dS, k_rep)
+        dk_rep = np.einsum("nhts,nthd->nshd", dS, queries)
+        dv_rep = np.einsum("nhts,nthd->nshd", A, dO)
+        return dqueries, undo_repeat(dk_rep), undo_repeat(dv_rep)
+
+    return np.einsum("nhts,nshd->nthd", A, v_rep), backward
+
+
+@mutant(
+    "alignment_network_without_its_tanh",
+    cause="activation-derivative-missing",
+    inputs=alignment_inputs,
+    wrong=("dstate", "dannotations", "dW", "dU", "db"),
+)
+def alignment_network_without_its_tanh(state, annotations, W, U, b, v):
+    """One word of the source after the other."""
+    N, S, _ = annotations.shape
+    hid = np.zeros((N, S, len(v)))
+    for j in range(S):
+        hid[:, j] = np.tanh(state @ W + annotations[:, j] @ U + b)
+    alpha = stable_softmax(hid @ v)
+    context = np.zeros((N, annotations.shape[2]))
+    for j in range(S):
+        context += alpha[:, j : j + 1] * annotations[:, j]
+
+    def backward(dctx):
+        dstate, dann, dW, dU, db, dv = (np.zeros_like(a) for a in (state, annotations, W, U, b, v))
+        dalpha = np.stack([(dctx * annotations[:, j]).sum(axis=1) for j in range(S)], axis=1)
+        de = alpha * (dalpha - (alpha * dalpha).sum(axis=1, keepdims=True))
+        for j in range(S):
+            dv += hid[:, j].T @ de[:, j]
+            dpre = np.outer(de[:, j], v)  # right: dpre = np.outer(de[:, j], v) * (1 - hid[:, j] ** 2)
+            dstate += dpre @ W.T
+            dann[:, j] = alpha[:, j : j + 1] * dctx + dpre @ U.T
+            dW += state.T @ dpre
+            dU += annotations[:, j].T @ dpre
+            db += dpre.sum(axis=0)
+        return dstate, dann, dW, dU, db, dv
+
+    return context, backward
+
+
+def step_of_a_decoder(rng):
+    """The encoder's states (N, S, H), the decoder's (N, H), and the matrix (2 * H, K) on context and state."""
+    return rng.standard_normal((2, 5, 4)), rng.standard_normal((2, 4)), 0.6 * rng.standard_normal((8, 3))
+
+
+@mutant(
+    "luong_step_weights_times_their_gradient",
+    cause="softmax-second-term-missing",
+    inputs=step_of_a_decoder,
+    wrong=("dh_enc", "dh_dec"),
+)
+def luong_step_weights_times_their_gradient(h_enc, h_dec, Wc):
+    """The state looks at the sentence; context and state together give what the prediction is made of."""
+    N, S, H = h_enc.shape
+    align = np.zeros((N, S))
+    context = np.zeros((N, H))
+    for n in range(N):
+        score = h_enc[n].dot(h_dec[n])
+        align[n] = np.exp(score - score.max()) / np.exp(score - score.max()).sum()
+        context[n] = align[n].dot(h_enc[n])
+    joined = np.hstack([context, h_dec])
+    h_tilde = np.tanh(joined.dot(Wc))
+
+    def backward(dh_tilde):
+        dpre = dh_tilde * (1 - h_tilde**2)
+        dWc = joined.T.dot(dpre)
+        dcontext, dh_dec = (d.copy() for d in np.hsplit(dpre.dot(Wc.T), 2))
+        dh_enc = np.zeros_like(h_enc)
+        for n in range(N):
+            dalign = h_enc[n].dot(dcontext[n])
+            dscore = align[n] * dalign  # right: dscore = align[n] * (dalign - align[n].dot(dalign))
+            dh_enc[n] = np.outer(align[n], dcontext[n]) + np.outer(dscore, h_dec[n])
+            dh_dec[n] += dscore.dot(h_enc[n])
+        return dh_enc, dh_dec, dWc
+
+    return h_tilde, backward
+
+
+@mutant(
+    "multiplicative_attention_matrix_lies_on_its_side",
+    cause="transposed",
+    inputs=bilinear_inputs,
+    wrong=("dWa",),
+    note="encoder and decoder are of one width, Wa is square",
+)
+def multiplicative_attention_matrix_lies_on_its_side(dec, enc, Wa):
+    """Score of a word is dec Wa enc; what comes out is the context."""
+    projected = dec.dot(Wa)
+    a = stable_softmax(np.sum(projected[:, None, :] * enc, axis=2))
+    ctx = np.sum(a[:, :, None] * enc, axis=1)
+
+    def backward(dctx):
+        da = np.sum(dctx[:, None, :] * enc, axis=2)
+        dscore = a * (da - np.sum(a * da, axis=1, keepdims=True))
+        pulled = np.sum(dscore[:, :, None] * enc, axis=1)
+        ddec = pulled.dot(Wa.T)
+        dWa = pulled.T.dot(dec)  # right: dWa = dec.T.dot(pulled)
+        denc = a[:, :, None] * dctx[:, None, :] + dscore[:, :, None] * projected[:, None, :]
+        return ddec, denc, dWa
+
+    return ctx, backward
+
+
+def words_and_matrices_of_heads(rng):
+    """Words (L, D), for each of three heads three matrices (D, A), and one (3 * A, D) for the way out."""
+    L, D, A = 5, 4, 2
+    heads = (0.8 * rng.standard_normal((3, D, A)) for _ in range(3))
+    return (rng.standard_normal((L, D)), *heads, 0.8 * rng.standard_normal((3 * A, D)))
+
+
+@mutant(
+    "multi_head_loop_the_last_head_speaks_for_all",
+    cause="sum-missing",
+    inputs=words_and_matrices_of_heads,
+    wrong=("dX",),
+    note="`=` in the loop over the heads, which all read the same words",
+)
+def multi_head_loop_the_last_head_speaks_for_all(X, WQ, WK, WV, WO):
+    """A list of heads, put side by side, and a matrix on all of them."""
+    h, _, d_k = WQ.shape
+    heads, kept = [], []
+    for i in range(h):
+        Q, K, V = X @ WQ[i], X @ WK[i], X @ WV[i]
+        S = stable_softmax(Q @ K.T / np.sqrt(d_k))
+        kept.append((Q, K, V, S))
+        heads.append(S @ V)
+    Z = np.concatenate(heads, axis=1)
+
+    def backward(dY):
+        dZ, dWO = dY @ WO.T, Z.T @ dY
+        dX, dWQ, dWK, dWV = (np.zeros_like(p) for p in (X, WQ, WK, WV))
+        for i, dhead in enumerate(np.split(dZ, h, axis=1)):
+            Q, K, V, S = kept[i]
+            dV, dS = S.T @ dhead, dhead @ V.T
+            dlogit = S * (dS - np.sum(S * dS, axis=1, keepdims=True)) / np.sqrt(d_k)
+            dQ, dK = dlogit @ K, dlogit.T @ Q
+            dWQ[i], dWK[i], dWV[i] = X.T @ dQ, X.T @ dK, X.T @ dV
+            dX = dQ @ WQ[i].T + dK @ WK[i].T + dV @ WV[i].T  # right: dX += dQ @ WQ[i].T + dK @ WK[i].T + dV @ WV[i].T
+        return dX, dWQ, dWK, dWV, dWO
+
+    return Z @ WO, backward
+
+
+@mutant(
+    "attention_weights_cleared_after_the_softmax_on_the_way_there_only",
+    cause="mask-not-applied",
+    inputs=padded_memory,
+    wrong=("dq", "dk"),
+    note="padding has its share of the softmax, which is then set to zero",
+)
+def attention_weights_cleared_after_the_softmax_on_the_way_there_only(q, k, v, is_word):
+    root = np.sqrt(q.shape[-1])
+    w = stable_softmax(np.einsum("ntd,nsd->nts", q, k) / root)
+    keep = is_word[:, None, :].astype(float)
+    w_kept = w * keep
+
+    def backward(dctx):
+        dw_kept = np.einsum("ntd,nsd->nts", dctx, v)
+        dv = np.einsum("nts,ntd->nsd", w_kept, dctx)
+        dw = dw_kept  # right: dw = dw_kept * keep
+        ds = w * (dw - np.einsum("nts,nts->nt", w, dw)[:, :, None]) / root
+        return np.einsum("nts,nsd->ntd", ds, k), np.einsum("nts,ntd->nsd", ds, q), dv, None
+
+    return np.einsum("nts,nsd->ntd", w_kept, v), backward

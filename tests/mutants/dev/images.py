@@ -6,7 +6,7 @@ from itertools import product
 import numpy as np
 
 from mutants import mutant
-from mutants.shared import conv_inputs, image
+from mutants.shared import col2im, conv_inputs, correlate, im2col, image, plain_conv
 
 
 def conv_forward_naive(x, w, b):
@@ -564,3 +564,407 @@ def conv_by_numbers_paints_without_its_stride(x, w, b):
         return dx, dw, dy.sum(axis=(0, 2, 3))
 
     return y, backward
+
+
+@mutant(
+    "max_pool_of_overlapping_windows_assigns",
+    cause="sum-missing",
+    also=("repeated-ids-assigned",),
+    like="max_pool2d, overlapping",
+    wrong=("dx",),
+    note="a pixel that is the largest of two windows is paid by the last of them only",
+)
+def max_pool_of_overlapping_windows_assigns(x):
+    """Windows of 3 x 2 pixels, two rows and one column apart, within a frame of one pixel."""
+    N, C, H, W = x.shape
+    framed = np.full((N, C, H + 2, W + 2), -np.inf)
+    framed[:, :, 1:-1, 1:-1] = x
+    Hout, Wout = (H + 2 - 3) // 2 + 1, W + 2 - 2 + 1
+    out = np.zeros((N, C, Hout, Wout))
+    for i in range(Hout):
+        for j in range(Wout):
+            out[:, :, i, j] = framed[:, :, 2 * i : 2 * i + 3, j : j + 2].max(axis=(2, 3))
+
+    def backward(dout):
+        dframed = np.zeros(framed.shape)
+        for n in range(N):
+            for c in range(C):
+                for i in range(Hout):
+                    for j in range(Wout):
+                        window = framed[n, c, 2 * i : 2 * i + 3, j : j + 2]
+                        a, b = np.unravel_index(np.argmax(window), window.shape)
+                        # right: dframed[n, c, 2 * i + a, j + b] += dout[n, c, i, j]
+                        dframed[n, c, 2 * i + a, j + b] = dout[n, c, i, j]
+        return dframed[:, :, 1:-1, 1:-1].copy()
+
+    return out, backward
+
+
+@mutant(
+    "naive_conv_never_cuts_its_frame_off",
+    cause="zero-gradient",
+    inputs=conv_inputs,
+    wrong=("dx",),
+    note="everything is added up in the padded array, and the one made for the answer is returned as it was",
+)
+def naive_conv_never_cuts_its_frame_off(x, w, b):
+    """Stride 2, padding 1."""
+    stride, pad = 2, 1
+    N, _, H, W = x.shape
+    F, _, HH, WW = w.shape
+    H_out, W_out = 1 + (H + 2 * pad - HH) // stride, 1 + (W + 2 * pad - WW) // stride
+    x_pad = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)), mode="constant")
+    out = np.zeros((N, F, H_out, W_out))
+    for n in range(N):
+        for f in range(F):
+            for i in range(H_out):
+                for j in range(W_out):
+                    window = x_pad[n, :, i * stride : i * stride + HH, j * stride : j * stride + WW]
+                    out[n, f, i, j] = np.sum(window * w[f]) + b[f]
+
+    def backward(dout):
+        dx, dw, db = np.zeros_like(x), np.zeros_like(w), np.zeros_like(b)
+        dx_pad = np.zeros_like(x_pad)
+        for n in range(N):
+            for f in range(F):
+                db[f] += dout[n, f].sum()
+                for i in range(H_out):
+                    for j in range(W_out):
+                        rows = slice(i * stride, i * stride + HH)
+                        cols = slice(j * stride, j * stride + WW)
+                        dw[f] += x_pad[n, :, rows, cols] * dout[n, f, i, j]
+                        dx_pad[n, :, rows, cols] += w[f] * dout[n, f, i, j]
+        # missing: dx[:] = dx_pad[:, :, pad:-pad, pad:-pad]
+        return dx, dw, db
+
+    return out, backward
+
+
+@mutant(
+    "spatial_batchnorm_reshapes_back",
+    cause="permuted-axes",
+    like="batch_norm",
+    wrong=("dx",),
+    note="channels were moved to the end before the pixels were laid out as rows; the way back is a reshape only",
+)
+def spatial_batchnorm_reshapes_back(x, gamma, beta):
+    """A row for every pixel, then as for rows."""
+    N, C, H, W = x.shape
+    flat = x.transpose(0, 2, 3, 1).reshape(-1, C)
+    std = np.sqrt(flat.var(axis=0) + 1e-5)
+    x_norm = (flat - flat.mean(axis=0)) / std
+    out = (gamma * x_norm + beta).reshape(N, H, W, C).transpose(0, 3, 1, 2)
+
+    def backward(dout):
+        dflat = dout.transpose(0, 2, 3, 1).reshape(-1, C)
+        m = dflat.shape[0]
+        dgamma, dbeta = np.sum(dflat * x_norm, axis=0), np.sum(dflat, axis=0)
+        dx_flat = gamma / (m * std) * (m * dflat - dbeta - x_norm * dgamma)
+        dx = dx_flat.reshape(N, C, H, W)  # right: dx = dx_flat.reshape(N, H, W, C).transpose(0, 3, 1, 2)
+        return dx, dgamma, dbeta
+
+    return out, backward
+
+
+@mutant(
+    "upsampling_reads_one_copy",
+    cause="sum-missing",
+    like="interpolate",
+    wrong=("dx",),
+    note="a pixel was copied to six places, and hears from the first of them",
+)
+def upsampling_reads_one_copy(x):
+    """Every pixel becomes two rows and three columns."""
+    out = x.repeat(2, axis=2).repeat(3, axis=3)
+
+    def backward(dout):
+        dx = np.zeros_like(x)
+        for i in range(x.shape[2]):
+            for j in range(x.shape[3]):
+                # right: dx[:, :, i, j] = dout[:, :, 2 * i : 2 * i + 2, 3 * j : 3 * j + 3].sum(axis=(2, 3))
+                dx[:, :, i, j] = dout[:, :, 2 * i, 3 * j]
+        return dx
+
+    return out, backward
+
+
+@mutant(
+    "im2col_conv_lays_dout_out_as_it_lies",
+    cause="permuted-axes",
+    inputs=conv_inputs,
+    wrong=("dx", "dW", "db"),
+    note="the rows of the product are places, its columns filters; dout has the filters before the places",
+)
+def im2col_conv_lays_dout_out_as_it_lies(x, W, b):
+    FN, C, FH, FW = W.shape
+    N, OH, OW = len(x), x.shape[2] - FH + 1, x.shape[3] - FW + 1
+    col = im2col(x, FH, FW, 1)
+    col_W = W.reshape(FN, -1).T
+    out = (np.dot(col, col_W) + b).reshape(N, OH, OW, FN).transpose(0, 3, 1, 2)
+
+    def backward(dout):
+        dout = dout.reshape(-1, FN)  # right: dout = dout.transpose(0, 2, 3, 1).reshape(-1, FN)
+        db = np.sum(dout, axis=0)
+        dW = np.dot(col.T, dout).transpose(1, 0).reshape(FN, C, FH, FW)
+        dcol = np.dot(dout, col_W.T)
+        return col2im(dcol, x.shape, FH, FW, 1), dW, db
+
+    return out, backward
+
+
+def channels_last(rng):
+    """Pictures (m, H, W, C), filters (f, f, C, F) and biases (1, 1, 1, F)."""
+    return tuple(rng.standard_normal(s) for s in [(2, 7, 5, 3), (3, 3, 3, 4), (1, 1, 1, 4)])
+
+
+@mutant(
+    "conv_slices_without_the_stride_on_the_way_back",
+    cause="off-by-one",
+    inputs=channels_last,
+    wrong=("dA_prev", "dW"),
+    note="the window moves two pixels a step on the way there, one on the way back",
+)
+def conv_slices_without_the_stride_on_the_way_back(A_prev, W, b):
+    stride, pad = 2, 1
+    m, n_H_prev, n_W_prev, _ = A_prev.shape
+    f, _, _, n_C = W.shape
+    n_H, n_W = (n_H_prev - f + 2 * pad) // stride + 1, (n_W_prev - f + 2 * pad) // stride + 1
+    frame = ((0, 0), (pad, pad), (pad, pad), (0, 0))
+    A_prev_pad = np.pad(A_prev, frame)
+    Z = np.zeros((m, n_H, n_W, n_C))
+    for i in range(m):
+        for h in range(n_H):
+            for w in range(n_W):
+                for c in range(n_C):
+                    vert, horiz = h * stride, w * stride
+                    a_slice = A_prev_pad[i, vert : vert + f, horiz : horiz + f]
+                    Z[i, h, w, c] = np.sum(a_slice * W[:, :, :, c]) + b[0, 0, 0, c]
+
+    def backward(dZ):
+        dA_prev_pad, dW, db = np.zeros_like(A_prev_pad), np.zeros_like(W), np.zeros_like(b)
+        for i in range(m):
+            for h in range(n_H):
+                for w in range(n_W):
+                    for c in range(n_C):
+                        vert, horiz = h, w  # right: vert, horiz = h * stride, w * stride
+                        a_slice = A_prev_pad[i, vert : vert + f, horiz : horiz + f]
+                        dA_prev_pad[i, vert : vert + f, horiz : horiz + f] += W[:, :, :, c] * dZ[i, h, w, c]
+                        dW[:, :, :, c] += a_slice * dZ[i, h, w, c]
+                        db[:, :, :, c] += dZ[i, h, w, c]
+        return dA_prev_pad[:, pad:-pad, pad:-pad].copy(), dW, db
+
+    return Z, backward
+
+
+@mutant(
+    "resnet_block_relu_before_the_shortcut",
+    cause="derivative-at-preactivation",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(2, 3, 4, 5), (3, 3, 3, 3), (3,)]),
+    wrong=("dx", "dw", "db"),
+    note="the forward pass cuts off after the shortcut is added, the backward pass asks what the convolution gave",
+)
+def resnet_block_relu_before_the_shortcut(x, w, b):
+    """Convolution of 3 x 3 with padding 1, plus its own input, then ReLU."""
+    conv = plain_conv(x, w, pad=1) + b.reshape(1, -1, 1, 1)
+    added = conv + x
+    out = np.maximum(added, 0)
+
+    def backward(dout):
+        dadded = dout * (conv > 0)  # right: dadded = dout * (added > 0)
+        H, W = x.shape[2:]
+        xp = np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1)))
+        dxp, dw = np.zeros_like(xp), np.zeros_like(w)
+        for i in range(3):
+            for j in range(3):
+                dw[:, :, i, j] = np.einsum("nfhw,nchw->fc", dadded, xp[:, :, i : i + H, j : j + W])
+                dxp[:, :, i : i + H, j : j + W] += np.einsum("nfhw,fc->nchw", dadded, w[:, :, i, j])
+        return dadded + dxp[:, :, 1:-1, 1:-1], dw, dadded.sum(axis=(0, 2, 3))
+
+    return out, backward
+
+
+@mutant(
+    "nearest_upsampling_goes_back_as_average_pooling",
+    cause="wrong-count",
+    also=("constant-factor",),
+    like="interpolate",
+    wrong=("dx",),
+    note="six copies of a pixel were made, so it receives their sum; a mean looks like the way back, and is not",
+)
+def nearest_upsampling_goes_back_as_average_pooling(x):
+    """Every pixel becomes two rows and three columns."""
+    N, C, H, W = x.shape
+    out = np.kron(x, np.ones((2, 3)))
+
+    def backward(dout):
+        blocks = dout.reshape(N, C, H, 2, W, 3)
+        return blocks.mean(axis=(3, 5))  # right: return blocks.sum(axis=(3, 5))
+
+    return out, backward
+
+
+@mutant(
+    "spatial_groupnorm_gain_loses_its_axes",
+    cause="gradient-shape",
+    inputs=lambda rng: (rng.standard_normal((2, 6, 3, 4)) + 1, *rng.standard_normal((2, 1, 6, 1, 1))),
+    note="gamma and beta are (1, C, 1, 1), and the sums are (C,)",
+)
+def spatial_groupnorm_gain_loses_its_axes(x, gamma, beta):
+    N, C, H, W = x.shape
+    G = 3
+    xg = x.reshape(N * G, -1).T
+    sigma = np.sqrt(xg.var(axis=0) + 1e-5)
+    x_norm = (xg - xg.mean(axis=0)) / sigma
+    x_hat = x_norm.T.reshape(N, C, H, W)
+
+    def backward(dout):
+        dbeta = np.sum(dout, axis=(0, 2, 3))  # right: dbeta = np.sum(dout, axis=(0, 2, 3), keepdims=True)
+        # right: dgamma = np.sum(dout * x_hat, axis=(0, 2, 3), keepdims=True)
+        dgamma = np.sum(dout * x_hat, axis=(0, 2, 3))
+        dnorm = (dout * gamma).reshape(N * G, -1).T
+        M = dnorm.shape[0]
+        dxg = (M * dnorm - dnorm.sum(axis=0) - x_norm * (dnorm * x_norm).sum(axis=0)) / (M * sigma)
+        return dxg.T.reshape(N, C, H, W), dgamma, dbeta
+
+    return gamma * x_hat + beta, backward
+
+
+@mutant(
+    "sliding_window_conv_bias_summed_as_if_channels_came_last",
+    cause="wrong-sum-axis",
+    inputs=conv_inputs,
+    wrong=("db",),
+    note="four filters, and four places in a row: the shape fits",
+)
+def sliding_window_conv_bias_summed_as_if_channels_came_last(x, w, b):
+    """Without padding, stride 1."""
+    k = w.shape[2]
+    windows = np.lib.stride_tricks.sliding_window_view(x, (k, k), axis=(2, 3))
+    out = np.tensordot(windows, w, axes=([1, 4, 5], [1, 2, 3])).transpose(0, 3, 1, 2) + b[:, None, None]
+
+    def backward(dout):
+        OH, OW = dout.shape[2:]
+        db = np.sum(dout, axis=(0, 1, 2))  # right: db = np.sum(dout, axis=(0, 2, 3))
+        dw = np.tensordot(dout, windows, axes=([0, 2, 3], [0, 2, 3]))
+        dx = np.zeros_like(x)
+        for i in range(k):
+            for j in range(k):
+                dx[:, :, i : i + OH, j : j + OW] += np.tensordot(dout, w[:, :, i, j], axes=(1, 0)).transpose(0, 3, 1, 2)
+        return dx, dw, db
+
+    return out, backward
+
+
+@mutant(
+    "full_conv_kernel_turned_left_to_right_only",
+    cause="kernel-not-flipped",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(2, 2, 5, 6), (3, 2, 3, 2), (3,)]),
+    wrong=("dx",),
+    note="flipud is as due as fliplr",
+)
+def full_conv_kernel_turned_left_to_right_only(x, kernels, biases):
+    n_images, depth = x.shape[:2]
+    n_kernels, _, kh, kw = kernels.shape
+    out = np.zeros((n_images, n_kernels, x.shape[2] - kh + 1, x.shape[3] - kw + 1))
+    for n in range(n_images):
+        for f in range(n_kernels):
+            out[n, f] = biases[f]
+            for c in range(depth):
+                out[n, f] += correlate(x[n, c], kernels[f, c])
+
+    def backward(dout):
+        dx, dkernels = np.zeros_like(x), np.zeros_like(kernels)
+        for n in range(n_images):
+            for f in range(n_kernels):
+                full = np.pad(dout[n, f], ((kh - 1, kh - 1), (kw - 1, kw - 1)))
+                for c in range(depth):
+                    dkernels[f, c] += correlate(x[n, c], dout[n, f])
+                    turned = np.fliplr(kernels[f, c])  # right: turned = np.flipud(np.fliplr(kernels[f, c]))
+                    dx[n, c] += correlate(full, turned)
+        return dx, dkernels, dout.sum(axis=(0, 2, 3))
+
+    return out, backward
+
+
+@mutant(
+    "max_pool_blocks_laid_back_without_the_transpose",
+    cause="permuted-axes",
+    inputs=image,
+    wrong=("dx",),
+    note="a block's four pixels are four in a row where the picture is only reshaped",
+)
+def max_pool_blocks_laid_back_without_the_transpose(x):
+    N, C, H, W = x.shape
+    blocks = x.reshape(N, C, H // 2, 2, W // 2, 2).transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H // 2, W // 2, 4)
+    arg_max = blocks.argmax(axis=4)
+
+    def backward(dout):
+        dblocks = np.zeros_like(blocks)
+        np.put_along_axis(dblocks, arg_max[..., None], dout[..., None], axis=4)
+        dblocks = dblocks.reshape(N, C, H // 2, W // 2, 2, 2)
+        dx = dblocks.reshape(N, C, H, W)  # right: dx = dblocks.transpose(0, 1, 2, 4, 3, 5).reshape(N, C, H, W)
+        return dx
+
+    return blocks.max(axis=4), backward
+
+
+@mutant(
+    "average_pool_spreads_over_the_pooled_size",
+    cause="wrong-count",
+    also=("constant-factor",),
+    inputs=lambda rng: (rng.standard_normal((2, 7, 6, 3)),),
+    wrong=("dA_prev",),
+    note="in the helper n_H and n_W were the window's sides; written into the loop, they are those of what comes out",
+)
+def average_pool_spreads_over_the_pooled_size(A_prev):
+    """Windows of 3 x 3, two apart, channels last."""
+    f, stride = 3, 2
+    m, n_H_prev, n_W_prev, n_C = A_prev.shape
+    n_H, n_W = 1 + (n_H_prev - f) // stride, 1 + (n_W_prev - f) // stride
+    A = np.zeros((m, n_H, n_W, n_C))
+    for i in range(m):
+        for h in range(n_H):
+            for w in range(n_W):
+                vert, horiz = h * stride, w * stride
+                A[i, h, w] = np.mean(A_prev[i, vert : vert + f, horiz : horiz + f], axis=(0, 1))
+
+    def backward(dA):
+        dA_prev = np.zeros_like(A_prev)
+        for i in range(m):
+            for h in range(n_H):
+                for w in range(n_W):
+                    for c in range(n_C):
+                        vert, horiz = h * stride, w * stride
+                        average = dA[i, h, w, c] / (n_H * n_W)  # right: average = dA[i, h, w, c] / (f * f)
+                        dA_prev[i, vert : vert + f, horiz : horiz + f, c] += np.ones((f, f)) * average
+        return dA_prev
+
+    return A, backward
+
+
+def skip_and_upsampled(rng):
+    """Two stacks of maps (N, C, H, W), weights (F, 2 C) and a bias (F,)."""
+    return tuple(rng.standard_normal(s) for s in [(2, 3, 4, 5), (2, 3, 4, 5), (4, 6), (4,)])
+
+
+@mutant(
+    "unet_joint_split_in_the_other_order",
+    cause="swapped-gradients",
+    inputs=skip_and_upsampled,
+    wrong=("dup", "dskip"),
+    note="what was concatenated first is taken for the second",
+)
+def unet_joint_split_in_the_other_order(up, skip, w, b):
+    """Maps from below and maps of the same size from the other side, side by side, then a 1 x 1 convolution."""
+    C = skip.shape[1]
+    cat = np.concatenate((skip, up), axis=1)
+    out = np.einsum("nchw,fc->nfhw", cat, w) + b.reshape(1, -1, 1, 1)
+
+    def backward(dout):
+        dw = np.einsum("nfhw,nchw->fc", dout, cat)
+        dcat = np.einsum("nfhw,fc->nchw", dout, w)
+        # right: dskip, dup = dcat[:, :C].copy(), dcat[:, C:].copy()
+        dup, dskip = dcat[:, :C].copy(), dcat[:, C:].copy()
+        return dup, dskip, dw, dout.sum(axis=(0, 2, 3))
+
+    return out, backward

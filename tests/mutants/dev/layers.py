@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from mutants import mutant
-from mutants.shared import dropout_inputs, norm_inputs
+from mutants.shared import dropout_inputs, norm_inputs, tokens_and_tables, two_relu_layers
 
 
 def affine_inputs(rng):
@@ -855,3 +855,608 @@ def einsum_of_a_square_layer_with_its_letters_exchanged(x, W, V):
         return np.einsum("ntj,ij->nti", da, W), np.einsum("nti,ntj->ij", x, da), dV
 
     return y, backward
+
+
+class Dense:
+    """A layer that keeps an array for each gradient and fills it in place."""
+
+    def __init__(self, W, b):
+        self.params = [W, b]
+        self.grads = [np.zeros_like(W), np.zeros_like(b)]
+
+    def forward(self, x):
+        W, b = self.params
+        self.x = x
+        return np.dot(x, W) + b
+
+    def backward(self, dout):
+        W, b = self.params
+        self.grads[0][...] = np.dot(self.x.T, dout)
+        self.grads[1][...] = np.sum(dout)  # right: self.grads[1][...] = np.sum(dout, axis=0)
+        return np.dot(dout, W.T)
+
+
+@mutant(
+    "dense_bias_one_number_for_all",
+    cause="wrong-sum-axis",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(5, 4), (4, 3), (3,)]),
+    wrong=("db",),
+    note="the axis is forgotten, and `[...] =` spreads the one number over the bias",
+)
+def dense_bias_one_number_for_all(x, W, b):
+    layer = Dense(W, b)
+    out = layer.forward(x)
+
+    def backward(dout):
+        dx = layer.backward(dout)
+        return dx, *(grad.copy() for grad in layer.grads)
+
+    return out, backward
+
+
+def column_network(rng):
+    """Examples in columns (D, N); matrices and columns of biases of two layers."""
+    return tuple(rng.standard_normal(s) for s in [(3, 5), (4, 3), (4, 1), (2, 4), (2, 1)])
+
+
+@mutant(
+    "column_network_prime_of_the_activation",
+    cause="derivative-at-preactivation",
+    inputs=column_network,
+    wrong=("dx", "dW1", "db1"),
+    note="sigmoid_prime wants z, and is given a",
+)
+def column_network_prime_of_the_activation(x, W1, b1, W2, b2):
+    def sigmoid(z):
+        return 1.0 / (1.0 + np.exp(-z))
+
+    def sigmoid_prime(z):
+        return sigmoid(z) * (1 - sigmoid(z))
+
+    weights, biases = [W1, W2], [b1, b2]
+    activations, zs = [x], []
+    for w, b in zip(weights, biases, strict=True):
+        zs.append(np.dot(w, activations[-1]) + b)
+        activations.append(sigmoid(zs[-1]))
+
+    def backward(dout):
+        nabla_w, nabla_b = [None, None], [None, None]
+        delta = dout * sigmoid_prime(zs[-1])
+        nabla_w[-1], nabla_b[-1] = np.dot(delta, activations[-2].T), delta.sum(axis=1, keepdims=True)
+        # right: delta = np.dot(weights[-1].T, delta) * sigmoid_prime(zs[-2])
+        delta = np.dot(weights[-1].T, delta) * sigmoid_prime(activations[-2])
+        nabla_w[-2], nabla_b[-2] = np.dot(delta, x.T), delta.sum(axis=1, keepdims=True)
+        return np.dot(W1.T, delta), nabla_w[0], nabla_b[0], nabla_w[1], nabla_b[1]
+
+    return activations[-1], backward
+
+
+def linear_activation_forward(A_prev, W, b):
+    Z = np.dot(W, A_prev) + b
+    return np.tanh(Z), (A_prev, W, np.tanh(Z))
+
+
+def linear_activation_backward(dA, cache):
+    A_prev, W, A = cache
+    m = A_prev.shape[1]
+    dZ = dA * (1 - np.power(A, 2))
+    dW = np.dot(dZ, A_prev.T) / m  # right: dW = np.dot(dZ, A_prev.T)
+    db = np.sum(dZ, axis=1, keepdims=True) / m  # right: db = np.sum(dZ, axis=1, keepdims=True)
+    return np.dot(W.T, dZ), dW, db
+
+
+@mutant(
+    "column_layers_average_over_the_examples",
+    cause="wrong-count",
+    inputs=column_network,
+    wrong=("dW1", "db1", "dW2", "db2"),
+    note="the 1/m belongs to a cost that is a mean, and was written into every layer",
+)
+def column_layers_average_over_the_examples(x, W1, b1, W2, b2):
+    A1, cache1 = linear_activation_forward(x, W1, b1)
+    A2, cache2 = linear_activation_forward(A1, W2, b2)
+
+    def backward(dA2):
+        dA1, dW2, db2 = linear_activation_backward(dA2, cache2)
+        dx, dW1, db1 = linear_activation_backward(dA1, cache1)
+        return dx, dW1, db1, dW2, db2
+
+    return A2, backward
+
+
+@mutant(
+    "relu_looks_at_the_gradient",
+    cause="derivative-at-preactivation",
+    inputs=two_relu_layers,
+    wrong=("dx", "dW1", "db1"),
+    note="what is negative in the gradient is cut off, not what was negative on the way there",
+)
+def relu_looks_at_the_gradient(x, W1, b1, W2, b2):
+    z1 = x.dot(W1) + b1
+    h1 = np.maximum(0, z1)
+    out = h1.dot(W2) + b2
+
+    def backward(dout):
+        dW2, db2 = h1.T.dot(dout), dout.sum(axis=0)
+        dz1 = dout.dot(W2.T)
+        dz1[dz1 <= 0] = 0  # right: dz1[z1 <= 0] = 0
+        return dz1.dot(W1.T), x.T.dot(dz1), dz1.sum(axis=0), dW2, db2
+
+    return out, backward
+
+
+def windows_of_words(rng):
+    """Ids (N, L), 0 for padding, and a table (V, D)."""
+    return np.array([[3, 1, 4, 1], [5, 2, 0, 0], [6, 5, 3, 0]]), rng.standard_normal((7, 4))
+
+
+@mutant(
+    "bag_of_words_divides_by_the_padded_length",
+    cause="wrong-count",
+    inputs=windows_of_words,
+    wrong=("dtable",),
+)
+def bag_of_words_divides_by_the_padded_length(ids, table):
+    """The mean vector of the words that are there."""
+    there = (ids != 0).astype(float)
+    lengths = there.sum(axis=1)
+    bag = (table[ids] * there[:, :, None]).sum(axis=1) / lengths[:, None]
+
+    def backward(dbag):
+        N, L = ids.shape
+        dtable = np.zeros_like(table)
+        for n in range(N):
+            for k in range(L):
+                if ids[n, k] != 0:
+                    dtable[ids[n, k]] += dbag[n] / L  # right: dtable[ids[n, k]] += dbag[n] / lengths[n]
+        return None, dtable
+
+    return bag, backward
+
+
+@mutant(
+    "places_learn_from_the_last_sentence",
+    cause="sum-missing",
+    inputs=tokens_and_tables,
+    wrong=("dwpe",),
+    note="`=` in the loop over the batch",
+)
+def places_learn_from_the_last_sentence(idx, wte, wpe):
+    """The sum of a word's vector and its place's."""
+    B, T = idx.shape
+    tok_emb = wte[idx]
+    pos_emb = wpe[:T]
+
+    def backward(dout):
+        dwte, dwpe = np.zeros_like(wte), np.zeros_like(wpe)
+        for b in range(B):
+            for t in range(T):
+                dwte[idx[b, t]] += dout[b, t]
+                dwpe[t] = dout[b, t]  # right: dwpe[t] += dout[b, t]
+        return None, dwte, dwpe
+
+    return tok_emb + pos_emb, backward
+
+
+@mutant(
+    "dropout_pays_the_units_it_switched_off",
+    cause="mask-inverted",
+    inputs=two_relu_layers,
+    wrong=("dX", "dW1", "db1"),
+    note="dropped is True where a unit is off",
+)
+def dropout_pays_the_units_it_switched_off(X, W1, b1, W2, b2):
+    """Dropout between two layers."""
+    p_drop = 0.4
+    hidden = np.maximum(X @ W1 + b1, 0)
+    dropped = np.random.default_rng(0).random(hidden.shape) < p_drop
+    thinned = hidden.copy()
+    thinned[dropped] = 0
+    thinned /= 1 - p_drop
+    out = thinned @ W2 + b2
+
+    def backward(dout):
+        dthinned = dout @ W2.T
+        dhidden = dthinned * dropped / (1 - p_drop)  # right: dhidden = dthinned * ~dropped / (1 - p_drop)
+        dhidden = dhidden * (hidden > 0)
+        return dhidden @ W1.T, X.T @ dhidden, dhidden.sum(axis=0), thinned.T @ dout, dout.sum(axis=0)
+
+    return out, backward
+
+
+@mutant(
+    "batchnorm_paper_formula_wrong_power",
+    cause="missing-factor",
+    inputs=norm_inputs,
+    wrong=("dx",),
+    note="the derivative of v ** -0.5 is -0.5 * v ** -1.5; the power was left as it was",
+)
+def batchnorm_paper_formula_wrong_power(x, gamma, beta):
+    m = len(x)
+    mean, var = x.mean(axis=0), x.var(axis=0)
+    v = var + 1e-5
+    xhat = (x - mean) * v**-0.5
+
+    def backward(dy):
+        dxhat = dy * gamma
+        # right: dvar = np.sum(dxhat * (x - mean), axis=0) * -0.5 * v**-1.5
+        dvar = np.sum(dxhat * (x - mean), axis=0) * -0.5 * v**-0.5
+        dmean = np.sum(dxhat * -(v**-0.5), axis=0) + dvar * np.sum(-2 * (x - mean), axis=0) / m
+        dx = dxhat * v**-0.5 + dvar * 2 * (x - mean) / m + dmean / m
+        return dx, np.sum(dy * xhat, axis=0), np.sum(dy, axis=0)
+
+    return gamma * xhat + beta, backward
+
+
+@mutant(
+    "layernorm_backward_is_the_batchnorms",
+    cause="wrong-sum-axis",
+    inputs=norm_inputs,
+    wrong=("dx",),
+    note="the forward pass was turned to rows, the formula of the backward pass was copied with its columns",
+)
+def layernorm_backward_is_the_batchnorms(x, gamma, beta):
+    mu = np.mean(x, axis=1, keepdims=True)
+    var = np.var(x, axis=1, keepdims=True)
+    ivar = 1.0 / np.sqrt(var + 1e-5)
+    x_hat = (x - mu) * ivar
+
+    def backward(dout):
+        dx_hat = dout * gamma
+        axis = 0  # right: axis = 1
+        mean1 = np.mean(dx_hat, axis=axis, keepdims=True)
+        mean2 = np.mean(dx_hat * x_hat, axis=axis, keepdims=True)
+        dx = ivar * (dx_hat - mean1 - x_hat * mean2)
+        return dx, np.sum(dout * x_hat, axis=0), np.sum(dout, axis=0)
+
+    return gamma * x_hat + beta, backward
+
+
+class BatchNormalization:
+    """Normalises the columns of a batch, and leaves its gradients on itself."""
+
+    def __init__(self, gamma, beta):
+        self.gamma, self.beta = gamma, beta
+        self.batch_size = self.xc = self.xn = self.std = None
+        self.dgamma = self.dbeta = None
+
+    def forward(self, x):
+        self.batch_size = x.shape[0]
+        self.xc = x - x.mean(axis=0)
+        self.std = np.sqrt(np.mean(self.xc**2, axis=0) + 1e-6)
+        self.xn = self.xc / self.std
+        return self.gamma * self.xn + self.beta
+
+    def backward(self, dout):
+        self.dbeta = dout.sum(axis=0)
+        self.dgamma = np.sum(self.xn * dout, axis=0)
+        dxn = dout  # right: dxn = self.gamma * dout
+        dxc = dxn / self.std
+        dstd = -np.sum((dxn * self.xc) / (self.std * self.std), axis=0)
+        dvar = 0.5 * dstd / self.std
+        dxc += (2.0 / self.batch_size) * self.xc * dvar
+        dmu = np.sum(dxc, axis=0)
+        return dxc - dmu / self.batch_size
+
+
+@mutant(
+    "batchnorm_class_gain_is_one_on_the_way_back",
+    cause="missing-factor",
+    inputs=norm_inputs,
+    wrong=("dx",),
+    note="gamma starts at one, where nobody sees that it is missing",
+)
+def batchnorm_class_gain_is_one_on_the_way_back(x, gamma, beta):
+    layer = BatchNormalization(gamma, beta)
+    out = layer.forward(x)
+
+    def backward(dout):
+        dx = layer.backward(dout)
+        return dx, layer.dgamma, layer.dbeta
+
+    return out, backward
+
+
+@mutant(
+    "rms_norm_root_taken_for_a_constant",
+    cause="norm-variance-term-missing",
+    inputs=lambda rng: (rng.standard_normal((2, 3, 5)) + 0.5, rng.standard_normal(5)),
+    wrong=("dx",),
+)
+def rms_norm_root_taken_for_a_constant(x, g):
+    B, T, C = x.shape
+    inv_rms = 1.0 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + 1e-6)
+    normed = x * inv_rms
+
+    def backward(dout):
+        dg = np.zeros_like(g)
+        for b in range(B):
+            for t in range(T):
+                dg += dout[b, t] * normed[b, t]
+        dnormed = dout * g
+        dx = dnormed * inv_rms
+        # missing: dx = dx - normed * inv_rms * (dnormed * normed).sum(axis=-1, keepdims=True) / C
+        return dx, dg
+
+    return normed * g, backward
+
+
+@mutant(
+    "swish_layer_derives_its_sigmoid_only",
+    cause="branch-missing",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(5, 4), (4, 3), (3,)]),
+    wrong=("dx", "dW", "db"),
+    note="z stands in the product twice, before the sigmoid and in it",
+)
+def swish_layer_derives_its_sigmoid_only(x, W, b):
+    z = x @ W + b
+    sig = 1 / (1 + np.exp(-z))
+
+    def backward(dout):
+        dz = dout * z * sig * (1 - sig)
+        # missing: dz = dz + dout * sig
+        return dz @ W.T, x.T @ dz, dz.sum(axis=0)
+
+    return z * sig, backward
+
+
+@mutant(
+    "column_dropout_divides_but_never_shuts",
+    cause="mask-not-applied",
+    inputs=column_network,
+    wrong=("dX", "dW1", "db1"),
+    note="of the two steps of dropout only the second, `/ keep_prob`, is done on the way back",
+)
+def column_dropout_divides_but_never_shuts(X, W1, b1, W2, b2):
+    """Examples in columns, dropout after the hidden layer."""
+    keep_prob = 0.6
+    H1 = np.tanh(np.dot(W1, X) + b1)
+    D1 = np.random.default_rng(1).random(H1.shape) < keep_prob
+    A1 = H1 * D1
+    A1 = A1 / keep_prob
+    A2 = 1 / (1 + np.exp(-(np.dot(W2, A1) + b2)))
+
+    def backward(dA2):
+        dZ2 = dA2 * A2 * (1 - A2)
+        dW2, db2 = np.dot(dZ2, A1.T), np.sum(dZ2, axis=1, keepdims=True)
+        dA1 = np.dot(W2.T, dZ2)
+        # missing: dA1 = dA1 * D1
+        dA1 = dA1 / keep_prob
+        dZ1 = dA1 * (1 - np.power(H1, 2))
+        dW1, db1 = np.dot(dZ1, X.T), np.sum(dZ1, axis=1, keepdims=True)
+        return np.dot(W1.T, dZ1), dW1, db1, dW2, db2
+
+    return A2, backward
+
+
+def three_layers(rng):
+    """Rows (N, D), matrices and biases of three layers; the two hidden ones are equally wide, as they often are."""
+    return tuple(rng.standard_normal(s) for s in [(6, 3), (3, 4), (4,), (4, 4), (4,), (4, 2), (2,)])
+
+
+@mutant(
+    "three_layers_middle_weight_the_other_way_round",
+    cause="transposed",
+    inputs=three_layers,
+    wrong=("dW2",),
+    note="the layers beside it would have complained about the shape",
+)
+def three_layers_middle_weight_the_other_way_round(X, W1, b1, W2, b2, W3, b3):
+    a1 = np.tanh(X @ W1 + b1)
+    a2 = np.tanh(a1 @ W2 + b2)
+    scores = a2 @ W3 + b3
+
+    def backward(dscores):
+        dW3, db3 = a2.T @ dscores, dscores.sum(axis=0)
+        dz2 = (dscores @ W3.T) * (1 - a2**2)
+        dW2, db2 = dz2.T @ a1, dz2.sum(axis=0)  # right: dW2, db2 = a1.T @ dz2, dz2.sum(axis=0)
+        dz1 = (dz2 @ W2.T) * (1 - a1**2)
+        dW1, db1 = X.T @ dz1, dz1.sum(axis=0)
+        return dz1 @ W1.T, dW1, db1, dW2, db2, dW3, db3
+
+    return scores, backward
+
+
+def highway_inputs(rng):
+    """Rows (N, D), and matrix (D, D) and bias (D,) of the new features and of the gate."""
+    return tuple(rng.standard_normal(s) for s in [(5, 4), (4, 4), (4,), (4, 4), (4,)])
+
+
+@mutant(
+    "highway_transform_and_carry_exchanged",
+    cause="wrong-gate",
+    inputs=highway_inputs,
+    wrong=("dx", "dW_H", "db_H"),
+    note="backward was written for y = (1 - t) h + t x",
+)
+def highway_transform_and_carry_exchanged(x, W_H, b_H, W_T, b_T):
+    h = np.tanh(x @ W_H + b_H)
+    t = 1 / (1 + np.exp(-(x @ W_T + b_T)))
+    y = t * h + (1 - t) * x
+
+    def backward(dy):
+        dt = dy * (h - x)
+        dh, dx = dy * (1 - t), dy * t  # right: dh, dx = dy * t, dy * (1 - t)
+        dz_H = dh * (1 - h**2)
+        dz_T = dt * t * (1 - t)
+        dx = dx + dz_H @ W_H.T + dz_T @ W_T.T
+        return dx, x.T @ dz_H, dz_H.sum(axis=0), x.T @ dz_T, dz_T.sum(axis=0)
+
+    return y, backward
+
+
+@mutant(
+    "centres_the_data_where_it_lies",
+    cause="input-changed",
+    inputs=lambda rng: (rng.standard_normal((6, 3)) + 2, rng.standard_normal((3, 4)), rng.standard_normal(4)),
+    note="`-=` writes into the array of whoever called",
+)
+def centres_the_data_where_it_lies(X, W, b):
+    """The mean of the batch is taken off each feature, then comes a layer with a sigmoid."""
+    X -= np.mean(X, axis=0)  # right: X = X - np.mean(X, axis=0)
+    A = 1 / (1 + np.exp(-(X.dot(W) + b)))
+
+    def backward(dA):
+        dZ = dA * A * (1 - A)
+        dX = dZ.dot(W.T)
+        dX -= dX.mean(axis=0)
+        return dX, X.T.dot(dZ), dZ.sum(axis=0)
+
+    return A, backward
+
+
+@mutant(
+    "rms_norm_scale_is_a_constant",
+    cause="norm-variance-term-missing",
+    also=("branch-missing",),
+    inputs=lambda rng: (1.5 * rng.standard_normal((2, 3, 5)) + 0.5, rng.standard_normal(5)),
+    wrong=("dx",),
+    note="no mean to derive, and it looks as if there were nothing to derive at all",
+)
+def rms_norm_scale_is_a_constant(x, g):
+    """A layer norm that leaves the mean where it is."""
+    inv_rms = 1.0 / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + 1e-6)
+    normed = x * inv_rms
+
+    def backward(dout):
+        dg = np.sum(dout * normed, axis=(0, 1))
+        dnormed = dout * g
+        dx = dnormed * inv_rms
+        # missing: dx = dx - normed * inv_rms * np.mean(dnormed * normed, axis=-1, keepdims=True)
+        return dx, dg
+
+    return g * normed, backward
+
+
+@mutant(
+    "feed_forward_gelu_inner_polynomial_not_derived",
+    cause="missing-factor",
+    inputs=two_relu_layers,
+    wrong=("dx", "dW1", "db1"),
+    note="of what stands in the tanh only the constant in front was derived",
+)
+def feed_forward_gelu_inner_polynomial_not_derived(x, W1, b1, W2, b2):
+    """The feed-forward part of a transformer, with the GELU that is made of a tanh."""
+    k = np.sqrt(2 / np.pi)
+    z = x @ W1 + b1
+    t = np.tanh(k * (z + 0.044715 * z**3))
+    h = 0.5 * z * (1 + t)
+
+    def backward(dout):
+        dh = dout @ W2.T
+        dinner = k  # right: dinner = k * (1 + 3 * 0.044715 * z**2)
+        dz = dh * (0.5 * (1 + t) + 0.5 * z * (1 - t**2) * dinner)
+        return dz @ W1.T, x.T @ dz, dz.sum(axis=0), h.T @ dout, dout.sum(axis=0)
+
+    return h @ W2 + b2, backward
+
+
+@mutant(
+    "highway_gate_hears_of_the_transform_only",
+    cause="branch-missing",
+    inputs=highway_inputs,
+    wrong=("dx", "dW_T", "db_T"),
+    note="the gate also says how much is carried, as 1 - T",
+)
+def highway_gate_hears_of_the_transform_only(x, W_H, b_H, W_T, b_T):
+    H = np.tanh(x.dot(W_H) + b_H)
+    T = 1 / (1 + np.exp(-(x.dot(W_T) + b_T)))
+    C = 1 - T
+    y = H * T + x * C
+
+    def backward(dy):
+        dH = dy * T
+        dT = dy * H
+        # missing: dT = dT - dy * x
+        dx = dy * C
+        dzH, dzT = dH * (1 - H**2), dT * T * (1 - T)
+        dx = dx + dzH.dot(W_H.T) + dzT.dot(W_T.T)
+        return dx, x.T.dot(dzH), dzH.sum(axis=0), x.T.dot(dzT), dzT.sum(axis=0)
+
+    return y, backward
+
+
+@mutant(
+    "shallow_net_biases_one_column_for_each_example",
+    cause="gradient-shape",
+    also=("broadcast-not-summed",),
+    inputs=column_network,
+    note="for one example db = dZ; an update then makes the bias as wide as the batch, and nothing complains",
+)
+def shallow_net_biases_one_column_for_each_example(X, W1, b1, W2, b2):
+    """Examples in columns."""
+    A1 = np.tanh(W1 @ X + b1)
+    Z2 = W2 @ A1 + b2
+    A2 = 1 / (1 + np.exp(-Z2))
+
+    def backward(dA2):
+        dZ2 = dA2 * A2 * (1 - A2)
+        dW2 = dZ2 @ A1.T
+        db2 = dZ2  # right: db2 = np.sum(dZ2, axis=1, keepdims=True)
+        dZ1 = (W2.T @ dZ2) * (1 - A1**2)
+        dW1 = dZ1 @ X.T
+        db1 = dZ1  # right: db1 = np.sum(dZ1, axis=1, keepdims=True)
+        return W1.T @ dZ1, dW1, db1, dW2, db2
+
+    return A2, backward
+
+
+class LearningLayer:
+    """A dense layer of columns that takes its step of gradient descent as soon as it knows its gradient."""
+
+    def __init__(self, weights, bias):
+        self.weights, self.bias = weights, bias
+        self.input = None
+
+    def forward(self, column):
+        self.input = column
+        return np.dot(self.weights, column) + self.bias
+
+    def backward(self, output_gradient, learning_rate):
+        weights_gradient = np.dot(output_gradient, self.input.T)
+        bias_gradient = np.sum(output_gradient, axis=1, keepdims=True)
+        input_gradient = np.dot(self.weights.T, output_gradient)
+        self.weights -= learning_rate * weights_gradient  # right: assert learning_rate > 0
+        self.bias -= learning_rate * bias_gradient  # right: assert learning_rate < 1
+        return input_gradient, weights_gradient, bias_gradient
+
+
+@mutant(
+    "dense_layers_learn_while_they_go_back",
+    cause="input-changed",
+    also=("second-call-differs",),
+    inputs=column_network,
+    note="the weights belong to the caller, and an optimizer is to change them",
+)
+def dense_layers_learn_while_they_go_back(x, W1, b1, W2, b2):
+    first, second = LearningLayer(W1, b1), LearningLayer(W2, b2)
+    hidden = np.tanh(first.forward(x))
+    out = second.forward(hidden)
+
+    def backward(grad):
+        grad, dW2, db2 = second.backward(grad, learning_rate=0.1)
+        grad, dW1, db1 = first.backward(grad * (1 - hidden**2), learning_rate=0.1)
+        return grad, dW1, db1, dW2, db2
+
+    return out, backward
+
+
+@mutant(
+    "gain_learns_from_the_second_step_on",
+    cause="off-by-one",
+    also=("sum-missing",),
+    inputs=lambda rng: (rng.standard_normal((5, 3, 4)), rng.standard_normal(4), rng.standard_normal(4)),
+    wrong=("dgain", "dshift"),
+    note="the loop begins at 1, as that over the states does",
+)
+def gain_learns_from_the_second_step_on(x, gain, shift):
+    """A gain and a shift for each feature, of sequences (T, N, D)."""
+
+    def backward(dy):
+        dgain, dshift = np.zeros_like(gain), np.zeros_like(shift)
+        for t in range(1, len(x)):  # right: for t in range(len(x)):
+            dgain += (dy[t] * x[t]).sum(axis=0)
+            dshift += dy[t].sum(axis=0)
+        return dy * gain, dgain, dshift
+
+    return x * gain + shift, backward

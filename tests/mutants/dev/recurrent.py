@@ -694,3 +694,659 @@ def simple_unit_forgets_the_next_cell(x, W, Wf, Wo):
         return (dx, *(np.einsum("tni,tnj->ij", x, d) for d in (dz, df, do)))
 
     return o * tc, backward
+
+
+def first_gru_inputs(rng):
+    """Words (T, N, D), a start (N, H), then a matrix (D, H) and one (H, H) for each of z, r and the candidate."""
+    T, N, D, H = 4, 2, 3, 5
+    weights = (0.8 * rng.standard_normal(s) for s in [(D, H), (H, H)] * 3)
+    return (rng.standard_normal((T, N, D)), rng.standard_normal((N, H)), *weights)
+
+
+@mutant(
+    "gru_of_the_paper_three_ways_home_of_four",
+    cause="branch-missing",
+    inputs=first_gru_inputs,
+    wrong=("dX", "dh0", "dWz", "dUz", "dWr", "dUr", "dW", "dU"),
+    note="the state also enters the candidate, as r * h",
+)
+def gru_of_the_paper_three_ways_home_of_four(X, h0, Wz, Uz, Wr, Ur, W, U):
+    """The reset gate acts on the state itself, before the matrix."""
+    hidden, gates = [h0], []
+    for x in X:
+        h = hidden[-1]
+        z = sigmoid(x @ Wz + h @ Uz)
+        r = sigmoid(x @ Wr + h @ Ur)
+        cand = np.tanh(x @ W + (r * h) @ U)
+        gates.append((z, r, cand))
+        hidden.append(z * h + (1 - z) * cand)
+
+    def backward(dH):
+        dX, dWz, dUz, dWr, dUr, dW, dU = (np.zeros_like(a) for a in (X, Wz, Uz, Wr, Ur, W, U))
+        dh = np.zeros_like(h0)
+        for t in reversed(range(len(X))):
+            x, h, (z, r, cand) = X[t], hidden[t], gates[t]
+            dh = dh + dH[t]
+            delta_c = dh * (1 - z) * (1 - cand**2)
+            delta_z = dh * (h - cand) * z * (1 - z)
+            drh = delta_c @ U.T
+            delta_r = drh * h * r * (1 - r)
+            dW += x.T @ delta_c
+            dU += (r * h).T @ delta_c
+            dWz += x.T @ delta_z
+            dUz += h.T @ delta_z
+            dWr += x.T @ delta_r
+            dUr += h.T @ delta_r
+            dX[t] = delta_c @ W.T + delta_z @ Wz.T + delta_r @ Wr.T
+            dh = dh * z + delta_z @ Uz.T + delta_r @ Ur.T
+            # missing: dh = dh + drh * r
+        return dX, dh, dWz, dUz, dWr, dUr, dW, dU
+
+    return np.array(hidden[1:]), backward
+
+
+@mutant(
+    "gru_update_gate_of_the_other_convention",
+    cause="wrong-sign",
+    inputs=first_gru_inputs,
+    wrong=("dxs", "dh_init", "dWz", "dUz", "dWr", "dUr", "dWc", "dUc"),
+    note="z lets the new in here; its gradient was copied from where z keeps the old",
+)
+def gru_update_gate_of_the_other_convention(xs, h_init, Wz, Uz, Wr, Ur, Wc, Uc):
+    """h = (1 - z) h + z c."""
+    T = xs.shape[0]
+    z, r, c, h = {}, {}, {}, {-1: h_init}
+    for t in range(T):
+        z[t] = sigmoid(np.dot(xs[t], Wz) + np.dot(h[t - 1], Uz))
+        r[t] = sigmoid(np.dot(xs[t], Wr) + np.dot(h[t - 1], Ur))
+        c[t] = np.tanh(np.dot(xs[t], Wc) + np.dot(r[t] * h[t - 1], Uc))
+        h[t] = (1 - z[t]) * h[t - 1] + z[t] * c[t]
+
+    def backward(dhs):
+        dxs = np.zeros_like(xs)
+        grads = {"Wz": 0, "Uz": 0, "Wr": 0, "Ur": 0, "Wc": 0, "Uc": 0}
+        dh_next = np.zeros_like(h_init)
+        for t in reversed(range(T)):
+            dh = dhs[t] + dh_next
+            dc_raw = dh * z[t] * (1 - c[t] ** 2)
+            dz = dh * (h[t - 1] - c[t])  # right: dz = dh * (c[t] - h[t - 1])
+            dz_raw = dz * z[t] * (1 - z[t])
+            drh = np.dot(dc_raw, Uc.T)
+            dr_raw = drh * h[t - 1] * r[t] * (1 - r[t])
+            for gate, raw in (("z", dz_raw), ("r", dr_raw), ("c", dc_raw)):
+                grads["W" + gate] = grads["W" + gate] + np.dot(xs[t].T, raw)
+                seen = r[t] * h[t - 1] if gate == "c" else h[t - 1]
+                grads["U" + gate] = grads["U" + gate] + np.dot(seen.T, raw)
+            dxs[t] = np.dot(dz_raw, Wz.T) + np.dot(dr_raw, Wr.T) + np.dot(dc_raw, Wc.T)
+            dh_next = dh * (1 - z[t]) + drh * r[t] + np.dot(dz_raw, Uz.T) + np.dot(dr_raw, Ur.T)
+        return (dxs, dh_next, *grads.values())
+
+    return np.array([h[t] for t in range(T)]), backward
+
+
+def characters(rng):
+    """Letters (T,) and the ones that follow, then a state (H, 1) and the weights, for columns."""
+    V, H, T = 6, 5, 7
+    weights = (0.6 * rng.standard_normal(s) for s in [(H, 1), (H, V), (H, H), (V, H), (H, 1), (V, 1)])
+    return (rng.integers(0, V, T), rng.integers(0, V, T), *weights)
+
+
+@mutant(
+    "char_rnn_sends_the_error_on_through_whh_unturned",
+    cause="transposed",
+    inputs=characters,
+    wrong=("dhprev", "dWxh", "dWhh", "dbh"),
+    note="Whh is square, and fits either way",
+)
+def char_rnn_sends_the_error_on_through_whh_unturned(inputs, targets, hprev, Wxh, Whh, Why, bh, by):
+    xs, hs, ps = {}, {-1: hprev}, {}
+    loss = 0.0
+    for t in range(len(inputs)):
+        xs[t] = np.zeros((Wxh.shape[1], 1))
+        xs[t][inputs[t]] = 1
+        hs[t] = np.tanh(np.dot(Wxh, xs[t]) + np.dot(Whh, hs[t - 1]) + bh)
+        ys = np.dot(Why, hs[t]) + by
+        ps[t] = np.exp(ys - ys.max()) / np.sum(np.exp(ys - ys.max()))
+        loss -= np.log(ps[t][targets[t], 0])
+
+    def backward(dloss):
+        dWxh, dWhh, dWhy = np.zeros_like(Wxh), np.zeros_like(Whh), np.zeros_like(Why)
+        dbh, dby = np.zeros_like(bh), np.zeros_like(by)
+        dhnext = np.zeros_like(hprev)
+        for t in reversed(range(len(inputs))):
+            dy = np.copy(ps[t])
+            dy[targets[t]] -= 1
+            dy *= dloss
+            dWhy += np.dot(dy, hs[t].T)
+            dby += dy
+            dh = np.dot(Why.T, dy) + dhnext
+            dhraw = (1 - hs[t] * hs[t]) * dh
+            dbh += dhraw
+            dWxh += np.dot(dhraw, xs[t].T)
+            dWhh += np.dot(dhraw, hs[t - 1].T)
+            dhnext = np.dot(Whh, dhraw)  # right: dhnext = np.dot(Whh.T, dhraw)
+        return None, None, dhnext, dWxh, dWhh, dWhy, dbh, dby
+
+    return loss, backward
+
+
+@mutant(
+    "rnn_adds_the_carry_into_the_gradient_it_was_given",
+    cause="dy-changed",
+    inputs=rnn_inputs,
+    note="`dh[:, t]` is a view of the caller's array",
+)
+def rnn_adds_the_carry_into_the_gradient_it_was_given(x, h0, Wx, Wh, b):
+    N, T, D = x.shape
+    h = np.zeros((N, T, h0.shape[1]))
+    for t in range(T):
+        h[:, t] = np.tanh(x[:, t].dot(Wx) + (h0 if t == 0 else h[:, t - 1]).dot(Wh) + b)
+
+    def step_backward(dnext_h, t):
+        draw = dnext_h * (1 - h[:, t] ** 2)
+        before = h0 if t == 0 else h[:, t - 1]
+        return draw.dot(Wx.T), draw.dot(Wh.T), x[:, t].T.dot(draw), before.T.dot(draw), draw.sum(axis=0)
+
+    def backward(dh):
+        dx, dWx, dWh, db = np.zeros_like(x), np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
+        dprev_h = np.zeros_like(h0)
+        # missing: dh = dh.copy()
+        for t in range(T - 1, -1, -1):
+            dh[:, t] += dprev_h
+            dx[:, t], dprev_h, dWx_t, dWh_t, db_t = step_backward(dh[:, t], t)
+            dWx += dWx_t
+            dWh += dWh_t
+            db += db_t
+        return dx, dprev_h, dWx, dWh, db
+
+    return h, backward
+
+
+def columns(rng):
+    """Input (n_x, m), state and cell (n_a, m), then for each gate a matrix on both and a column of biases."""
+    n_x, n_a, m = 3, 5, 4
+    weights = (0.7 * rng.standard_normal(s) for s in [(n_a, n_a + n_x), (n_a, 1)] * 4)
+    return (rng.standard_normal((n_x, m)), *(rng.standard_normal((n_a, m)) for _ in "ac"), *weights)
+
+
+def lstm_columns_forward(xt, a_prev, c_prev, Wf, bf, Wi, bi, Wc, bc, Wo, bo):
+    concat = np.concatenate([a_prev, xt], axis=0)
+    ft = sigmoid(Wf @ concat + bf)
+    it = sigmoid(Wi @ concat + bi)
+    cct = np.tanh(Wc @ concat + bc)
+    ot = sigmoid(Wo @ concat + bo)
+    c_next = ft * c_prev + it * cct
+    a_next = ot * np.tanh(c_next)
+    return (a_next, c_next), (a_next, c_next, c_prev, concat, ft, it, cct, ot, Wf, Wi, Wc, Wo)
+
+
+def lstm_columns_backward(da_next, dc_next, cache):
+    a_next, c_next, c_prev, concat, ft, it, cct, ot, Wf, Wi, Wc, Wo = cache
+    n_a = a_next.shape[0]
+    dot = da_next * np.tanh(c_next) * ot * (1 - ot)
+    # right: dcell = dc_next + da_next * ot * (1 - np.square(np.tanh(c_next)))
+    dcell = dc_next + da_next * ot * (1 - np.square(c_next))
+    dcct = dcell * it * (1 - np.square(cct))
+    dit = dcell * cct * it * (1 - it)
+    dft = dcell * c_prev * ft * (1 - ft)
+    dconcat = Wf.T @ dft + Wi.T @ dit + Wc.T @ dcct + Wo.T @ dot
+    weights = []
+    for dgate in (dft, dit, dcct, dot):
+        weights += [dgate @ concat.T, np.sum(dgate, axis=1, keepdims=True)]
+    return (dconcat[n_a:], dconcat[:n_a], dcell * ft, *weights)
+
+
+mutant(
+    "lstm_columns_tanh_of_the_cell_forgotten_in_its_derivative",
+    cause="derivative-at-preactivation",
+    inputs=columns,
+    wrong=("dxt", "da_prev", "dc_prev", "dWf", "dbf", "dWi", "dbi", "dWc", "dbc"),
+)((lstm_columns_forward, lstm_columns_backward))
+
+
+def movie_of_columns(rng):
+    """Input (n_x, m, T) and state (n_a, m), then for each gate a matrix on both and a column of biases."""
+    n_x, n_a, m, T = 3, 4, 5, 4
+    weights = (0.7 * rng.standard_normal(s) for s in [(n_a, n_a + n_x), (n_a, 1)] * 4)
+    return (rng.standard_normal((n_x, m, T)), rng.standard_normal((n_a, m)), *weights)
+
+
+@mutant(
+    "lstm_formulas_typed_without_their_brackets",
+    cause="activation-derivative-missing",
+    inputs=movie_of_columns,
+    wrong=("dx", "da0", "dWf", "dbf", "dWi", "dbi", "dWc", "dbc", "dWo", "dbo"),
+    note="it * (1 - it) multiplies the second summand alone",
+)
+def lstm_formulas_typed_without_their_brackets(x, a0, Wf, bf, Wi, bi, Wc, bc, Wo, bo):
+    """The examples are columns, the last axis is time, the cell starts at zero."""
+    n_a, T = a0.shape[0], x.shape[2]
+    a_prev, c_prev, caches, a = a0, np.zeros_like(a0), [], []
+    for t in range(T):
+        concat = np.vstack([a_prev, x[:, :, t]])
+        ft, it, ot = (sigmoid(W @ concat + b) for W, b in ((Wf, bf), (Wi, bi), (Wo, bo)))
+        cct = np.tanh(Wc @ concat + bc)
+        c_next = ft * c_prev + it * cct
+        caches.append((concat, c_prev, ft, it, cct, ot, np.tanh(c_next)))
+        a_prev, c_prev = ot * np.tanh(c_next), c_next
+        a.append(a_prev)
+
+    def backward(da):
+        dx = np.zeros_like(x)
+        grads = [np.zeros_like(p) for p in (Wf, bf, Wi, bi, Wc, bc, Wo, bo)]
+        da_next, dc_next = np.zeros_like(a0), np.zeros_like(a0)
+        for t in reversed(range(T)):
+            concat, c_prev, ft, it, cct, ot, tc = caches[t]
+            da_next = da_next + da[:, :, t]
+            dot = da_next * tc * ot * (1 - ot)
+            # right: dcct = (dc_next * it + ot * (1 - tc**2) * it * da_next) * (1 - cct**2)
+            dcct = dc_next * it + ot * (1 - tc**2) * it * da_next * (1 - cct**2)
+            # right: dit = (dc_next * cct + ot * (1 - tc**2) * cct * da_next) * it * (1 - it)
+            dit = dc_next * cct + ot * (1 - tc**2) * cct * da_next * it * (1 - it)
+            # right: dft = (dc_next * c_prev + ot * (1 - tc**2) * c_prev * da_next) * ft * (1 - ft)
+            dft = dc_next * c_prev + ot * (1 - tc**2) * c_prev * da_next * ft * (1 - ft)
+            for k, dgate in enumerate((dft, dit, dcct, dot)):
+                grads[2 * k] += dgate @ concat.T
+                grads[2 * k + 1] += dgate.sum(axis=1, keepdims=True)
+            dconcat = Wf.T @ dft + Wi.T @ dit + Wc.T @ dcct + Wo.T @ dot
+            dc_next = dc_next * ft + ot * (1 - tc**2) * ft * da_next
+            da_next, dx[:, :, t] = dconcat[:n_a], dconcat[n_a:]
+        return (dx, da_next, *grads)
+
+    return np.stack(a, axis=2), backward
+
+
+def sentence(rng):
+    """Words (T,), the ones that follow, and the weights (H, V), (V, H), (H, H)."""
+    V, H, T = 7, 5, 8
+    words = rng.integers(0, V, T + 1)
+    return (words[:-1], words[1:], *(0.8 * rng.standard_normal(s) for s in [(H, V), (V, H), (H, H)]))
+
+
+@mutant(
+    "language_model_gradient_check_with_truncated_bptt",
+    cause="missing-dh-carry",
+    also=("sum-missing",),
+    inputs=sentence,
+    wrong=("dU", "dW"),
+    note="every error goes back three steps, and no further",
+)
+def language_model_gradient_check_with_truncated_bptt(x, y, U, V, W):
+    """From each error its own walk back through time."""
+    T, bptt_truncate = len(x), 3
+    s = np.zeros((T + 1, len(W)))  # s[-1] is the state at the start
+    o = np.zeros((T, len(V)))
+    for t in range(T):
+        s[t] = np.tanh(U[:, x[t]] + W.dot(s[t - 1]))
+        scores = V.dot(s[t])
+        o[t] = np.exp(scores - scores.max()) / np.sum(np.exp(scores - scores.max()))
+    loss = -np.sum(np.log(o[np.arange(T), y]))
+
+    def backward(dloss):
+        dLdU, dLdV, dLdW = np.zeros(U.shape), np.zeros(V.shape), np.zeros(W.shape)
+        delta_o = o.copy()
+        delta_o[np.arange(T), y] -= 1.0
+        delta_o *= dloss
+        for t in range(T)[::-1]:
+            dLdV += np.outer(delta_o[t], s[t])
+            delta_t = V.T.dot(delta_o[t]) * (1 - s[t] ** 2)
+            earliest = max(0, t - bptt_truncate)  # right: earliest = 0
+            for step in range(earliest, t + 1)[::-1]:
+                dLdW += np.outer(delta_t, s[step - 1])
+                dLdU[:, x[step]] += delta_t
+                delta_t = W.T.dot(delta_t) * (1 - s[step - 1] ** 2)
+        return None, None, dLdU, dLdV, dLdW
+
+    return loss, backward
+
+
+@mutant(
+    "lstm_one_slope_for_the_four_gates",
+    cause="missing-factor",
+    like="lstm",
+    wrong=("dx", "dh0", "dc0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+    note="the block g passed a tanh, its derivative is that of a sigmoid",
+)
+def lstm_one_slope_for_the_four_gates(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    """All gates side by side in one array, on the way there and back."""
+    T, (N, H) = len(x), h0.shape
+    G, hs, cs = np.zeros((T, N, 4 * H)), [h0], [c0]
+    for t in range(T):
+        pre = x[t] @ weight_ih.T + hs[-1] @ weight_hh.T + (bias_ih + bias_hh)
+        G[t] = sigmoid(pre)
+        G[t, :, 2 * H : 3 * H] = np.tanh(pre[:, 2 * H : 3 * H])
+        i, f, g, o = np.split(G[t], 4, axis=1)
+        cs.append(f * cs[-1] + i * g)
+        hs.append(o * np.tanh(cs[-1]))
+
+    def backward(dhs, dh, dc):
+        dpre = np.zeros_like(G)
+        for t in range(T - 1, -1, -1):
+            i, f, g, o = np.split(G[t], 4, axis=1)
+            dh = dh + dhs[t]
+            dc = dc + dh * o * (1 - np.tanh(cs[t + 1]) ** 2)
+            dG = np.concatenate([dc * g, dc * cs[t], dc * i, dh * np.tanh(cs[t + 1])], axis=1)
+            slope = G[t] * (1 - G[t])
+            # missing: slope[:, 2 * H : 3 * H] = 1 - g**2
+            dpre[t] = dG * slope
+            dh, dc = dpre[t] @ weight_hh, dc * f
+        dWx = np.tensordot(dpre, x, axes=([0, 1], [0, 1]))
+        dWh = np.tensordot(dpre, np.array(hs[:-1]), axes=([0, 1], [0, 1]))
+        db = dpre.sum(axis=(0, 1))
+        return dpre @ weight_ih, dh, dc, dWx, dWh, db, np.copy(db), None
+
+    return (np.array(hs[1:]), hs[-1].copy(), cs[-1].copy()), backward
+
+
+@mutant(
+    "rnn_step_before_the_first_is_index_minus_one",
+    cause="off-by-one",
+    like="rnn",
+    wrong=("dweight_hh",),
+    note="in Python the last state, not the start",
+)
+def rnn_step_before_the_first_is_index_minus_one(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T, h = len(x), h0
+    states = np.zeros((T, *h0.shape))
+    for t in range(T):
+        h = np.tanh(x[t].dot(weight_ih.T) + bias_ih + h.dot(weight_hh.T) + bias_hh)
+        states[t] = h
+
+    def backward(dstates, dh_n):
+        dWx, dWh, db = 0.0, 0.0, 0.0
+        dx, dh_next = np.zeros_like(x), dh_n
+        for t in range(T - 1, -1, -1):
+            dtanh = (dstates[t] + dh_next) * (1 - states[t] * states[t])
+            dWx += dtanh.T.dot(x[t])
+            dWh += dtanh.T.dot(states[t - 1])  # right: dWh += dtanh.T.dot(states[t - 1] if t > 0 else h0)
+            db += dtanh.sum(axis=0)
+            dx[t] = dtanh.dot(weight_ih)
+            dh_next = dtanh.dot(weight_hh)
+        return dx, dh_next, dWx, dWh, db, db.copy(), None
+
+    return (states, h.copy()), backward
+
+
+def weather(rng):
+    """Days (T, D), the first feature an air pressure nobody scaled, a curve (T, 1), a state (H,), and the weights."""
+    T, D, H = 8, 5, 6
+    days = rng.standard_normal((T, D))
+    days[:, 0] *= 60
+    Wx = 0.5 * rng.standard_normal((D, H))
+    Wx[0] /= 60
+    others = (0.5 * rng.standard_normal(s) for s in [(H, H), (H, 1), (H,), (1,)])
+    return (days, 2 * np.sin(0.6 * np.arange(T))[:, None], rng.standard_normal(H), Wx, *others)
+
+
+@mutant(
+    "weather_rnn_clips_before_the_check",
+    cause="one-entry",
+    inputs=weather,
+    wrong=("dWx",),
+    note="against gradients that explode; the entries within the bounds are right",
+)
+def weather_rnn_clips_before_the_check(xs, ys, h0, Wx, Wh, Wy, bh, by):
+    """Foretells tomorrow's temperature."""
+    hs, errors = [h0], []
+    for x, y in zip(xs, ys, strict=True):
+        hs.append(np.tanh(x @ Wx + hs[-1] @ Wh + bh))
+        errors.append(hs[-1] @ Wy + by - y)
+    loss = 0.5 * np.sum(np.square(errors))
+
+    def backward(dloss):
+        dxs, dys = np.zeros_like(xs), np.zeros_like(ys)
+        dWx, dWh, dWy, dbh, dby = (np.zeros_like(p) for p in (Wx, Wh, Wy, bh, by))
+        dh_next = np.zeros_like(h0)
+        for t in reversed(range(len(xs))):
+            derror = dloss * errors[t]
+            dys[t] = -derror
+            dWy += np.outer(hs[t + 1], derror)
+            dby += derror
+            dh = Wy @ derror + dh_next
+            draw = dh * (1 - hs[t + 1] ** 2)
+            dWx += np.outer(xs[t], draw)
+            dWh += np.outer(hs[t], draw)
+            dbh += draw
+            dxs[t], dh_next = Wx @ draw, Wh @ draw
+        for dparam in (dWx, dWh, dWy, dbh, dby):
+            np.clip(dparam, -5, 5, out=dparam)  # right: assert np.isfinite(dparam).all()
+        return dxs, dys, dh_next, dWx, dWh, dWy, dbh, dby
+
+    return loss, backward
+
+
+@mutant(
+    "rnn_slope_asks_for_the_tanh_of_the_state",
+    cause="derivative-at-preactivation",
+    inputs=rnn_inputs,
+    wrong=("dx", "dh0", "dWx", "dWh", "db"),
+    note="the state is a tanh already, and the formula from the table says 1 - tanh(.)^2",
+)
+def rnn_slope_asks_for_the_tanh_of_the_state(x, h0, Wx, Wh, b):
+    """One sentence after the other."""
+    N, T, D = x.shape
+    H = len(b)
+    state = np.zeros((N, T + 1, H))
+    state[:, 0] = h0
+    for n in range(N):
+        for t in range(T):
+            state[n, t + 1] = np.tanh(x[n, t] @ Wx + state[n, t] @ Wh + b)
+
+    def tanh_prime(v):
+        # right: return 1 - v**2
+        return 1 - np.tanh(v) ** 2
+
+    def backward(dstate):
+        dx, dh0, dWx, dWh, db = (np.zeros_like(a) for a in (x, h0, Wx, Wh, b))
+        for n in range(N):
+            from_the_right = np.zeros(H)
+            for t in range(T, 0, -1):
+                delta = tanh_prime(state[n, t]) * (dstate[n, t - 1] + from_the_right)
+                dWx += np.outer(x[n, t - 1], delta)
+                dWh += np.outer(state[n, t - 1], delta)
+                db += delta
+                dx[n, t - 1] = Wx @ delta
+                from_the_right = Wh @ delta
+            dh0[n] = from_the_right
+        return dx, dh0, dWx, dWh, db
+
+    return state[:, 1:].copy(), backward
+
+
+def lstm_unit_forward(x_t, h_prev, c_prev, weight_ih, weight_hh, bias_ih, bias_hh):
+    n_h = h_prev.shape[1]
+    act = x_t.dot(weight_ih.T) + h_prev.dot(weight_hh.T) + (bias_ih + bias_hh)
+    gate_i = sigmoid(act[:, 0:n_h])
+    gate_f = sigmoid(act[:, n_h : 2 * n_h])
+    cand = np.tanh(act[:, 2 * n_h : 3 * n_h])
+    gate_o = sigmoid(act[:, 3 * n_h : 4 * n_h])
+    c_t = gate_f * c_prev + gate_i * cand
+    h_t = gate_o * np.tanh(c_t)
+    return (h_t, c_t), (x_t, h_prev, c_prev, c_t, gate_i, gate_f, cand, gate_o, weight_ih, weight_hh)
+
+
+def lstm_unit_backward(dh_t, dc_t, cache):
+    x_t, h_prev, c_prev, c_t, gate_i, gate_f, cand, gate_o, weight_ih, weight_hh = cache
+    n_h = h_prev.shape[1]
+    dact = np.zeros((len(x_t), 4 * n_h))
+    dcell = dc_t + dh_t * gate_o * (1 - np.tanh(c_t) ** 2)
+    dgate_o = dh_t * c_t  # right: dgate_o = dh_t * np.tanh(c_t)
+    dact[:, 0:n_h] = dcell * cand * gate_i * (1 - gate_i)
+    dact[:, n_h : 2 * n_h] = dcell * c_prev * gate_f * (1 - gate_f)
+    dact[:, 2 * n_h : 3 * n_h] = dcell * gate_i * (1 - cand**2)
+    dact[:, 3 * n_h : 4 * n_h] = dgate_o * gate_o * (1 - gate_o)
+    dbias = np.sum(dact, axis=0)
+    return (
+        dact.dot(weight_ih),
+        dact.dot(weight_hh),
+        dcell * gate_f,
+        dact.T.dot(x_t),
+        dact.T.dot(h_prev),
+        dbias,
+        dbias.copy(),
+    )
+
+
+mutant(
+    "lstm_output_gate_opens_for_the_cell_without_tanh",
+    cause="missing-factor",
+    like="lstm_step",
+    wrong=("dx_t", "dh_prev", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+)((lstm_unit_forward, lstm_unit_backward))
+
+
+@mutant(
+    "gru_candidate_is_paid_the_share_of_the_old_state",
+    cause="wrong-gate",
+    like="gru",
+    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+    note="two conventions: here z keeps the old, in the blog where the line is from it lets the new in",
+)
+def gru_candidate_is_paid_the_share_of_the_old_state(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T, N, _ = x.shape
+    H = h0.shape[1]
+    h = np.zeros((T + 1, N, H))
+    h[0] = h0
+    r, z, n, hn = (np.zeros((T, N, H)) for _ in range(4))
+    for t in range(T):
+        xr, xz, xn = np.split(x[t] @ weight_ih.T + bias_ih, 3, axis=1)
+        hr, hz, hn[t] = np.split(h[t] @ weight_hh.T + bias_hh, 3, axis=1)
+        r[t], z[t] = sigmoid(xr + hr), sigmoid(xz + hz)
+        n[t] = np.tanh(xn + r[t] * hn[t])
+        h[t + 1] = (1 - z[t]) * n[t] + z[t] * h[t]
+
+    def backward(dy, dh_end):
+        dx = np.zeros_like(x)
+        dWi, dWh, dbi, dbh = (np.zeros_like(p) for p in (weight_ih, weight_hh, bias_ih, bias_hh))
+        dh = dh_end.copy()
+        for t in range(T)[::-1]:
+            dh += dy[t]
+            dn = dh * z[t]  # right: dn = dh * (1 - z[t])
+            dz = dh * (h[t] - n[t])
+            dxn = dn * (1 - n[t] ** 2)
+            dxz = dz * z[t] * (1 - z[t])
+            dxr = dxn * hn[t] * r[t] * (1 - r[t])
+            from_x = np.concatenate([dxr, dxz, dxn], axis=1)
+            from_h = np.concatenate([dxr, dxz, dxn * r[t]], axis=1)
+            dWi += from_x.T @ x[t]
+            dWh += from_h.T @ h[t]
+            dbi += from_x.sum(axis=0)
+            dbh += from_h.sum(axis=0)
+            dx[t] = from_x @ weight_ih
+            dh = dh * z[t] + from_h @ weight_hh
+        return dx, dh, dWi, dWh, dbi, dbh, None
+
+    return (h[1:].copy(), h[T].copy()), backward
+
+
+def peephole_inputs(rng):
+    """Words (T, N, D), state and cell (N, H), the weights of i f o g side by side, and one peephole (H,) for i f o."""
+    T, N, D, H = 4, 2, 3, 5
+    shapes = [(T, N, D), (N, H), (N, H), (D, 4 * H), (H, 4 * H), (4 * H,), (H,), (H,), (H,)]
+    return tuple(0.8 * rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "peephole_lstm_old_cell_hears_nothing_from_the_gates",
+    cause="branch-missing",
+    inputs=peephole_inputs,
+    wrong=("dX", "dh0", "dc0", "dW", "dU", "db", "dp_i", "dp_f", "dp_o"),
+    note="input and forget gate look at the old cell, and it is carried back by the forget gate alone",
+)
+def peephole_lstm_old_cell_hears_nothing_from_the_gates(X, h0, c0, W, U, b, p_i, p_f, p_o):
+    H = h0.shape[1]
+    hs, cs, acts = [h0], [c0], []
+    for X_t in X:
+        a = X_t @ W + hs[-1] @ U + b
+        i = sigmoid(a[:, :H] + p_i * cs[-1])
+        f = sigmoid(a[:, H : 2 * H] + p_f * cs[-1])
+        g = np.tanh(a[:, 3 * H :])
+        cs.append(f * cs[-1] + i * g)
+        o = sigmoid(a[:, 2 * H : 3 * H] + p_o * cs[-1])
+        hs.append(o * np.tanh(cs[-1]))
+        acts.append((i, f, o, g))
+
+    def backward(dhs):
+        dX = np.zeros_like(X)
+        dW, dU, db, dp_i, dp_f, dp_o = (np.zeros_like(p) for p in (W, U, b, p_i, p_f, p_o))
+        dh, dc = np.zeros_like(h0), np.zeros_like(c0)
+        for t in reversed(range(len(X))):
+            i, f, o, g = acts[t]
+            dh = dh + dhs[t]
+            th = np.tanh(cs[t + 1])
+            da_o = dh * th * o * (1 - o)
+            dc = dc + dh * o * (1 - th**2) + da_o * p_o
+            da_i = dc * g * i * (1 - i)
+            da_f = dc * cs[t] * f * (1 - f)
+            da_g = dc * i * (1 - g**2)
+            dp_i += np.sum(da_i * cs[t], axis=0)
+            dp_f += np.sum(da_f * cs[t], axis=0)
+            dp_o += np.sum(da_o * cs[t + 1], axis=0)
+            da = np.concatenate([da_i, da_f, da_o, da_g], axis=1)
+            dW += X[t].T @ da
+            dU += hs[t].T @ da
+            db += da.sum(axis=0)
+            dX[t], dh = da @ W.T, da @ U.T
+            dc = dc * f  # right: dc = dc * f + da_i * p_i + da_f * p_f
+        return dX, dh, dc, dW, dU, db, dp_i, dp_f, dp_o
+
+    return np.array(hs[1:]), backward
+
+
+def step_of_columns(rng):
+    """Input (n_x, m), state and cell (n_a, m), then a matrix and a bias for forget, update, candidate, output."""
+    n_x, n_a, m = 4, 3, 5
+    weights = (0.7 * rng.standard_normal(s) for s in [(n_a, n_a + n_x), (n_a, 1)] * 4)
+    return (rng.standard_normal((n_x, m)), *(rng.standard_normal((n_a, m)) for _ in "ac"), *weights)
+
+
+@mutant(
+    "lstm_cell_forget_gate_on_the_first_summand_alone",
+    cause="forget-gate-not-in-carry",
+    also=("missing-factor",),
+    inputs=step_of_columns,
+    wrong=("dc_prev",),
+    note="dc_next * ft is on the sheet; what comes through a_next passes the same gate",
+)
+def lstm_cell_forget_gate_on_the_first_summand_alone(xt, a_prev, c_prev, Wf, bf, Wu, bu, Wc, bc, Wo, bo):
+    n_a = a_prev.shape[0]
+    stacked = np.concatenate((a_prev, xt))
+    ft, ut, ot = (sigmoid(np.dot(W, stacked) + bias) for W, bias in ((Wf, bf), (Wu, bu), (Wo, bo)))
+    cct = np.tanh(np.dot(Wc, stacked) + bc)
+    c_next = ft * c_prev + ut * cct
+    tanh_c = np.tanh(c_next)
+
+    def backward(da_next, dc_next):
+        through_a = da_next * ot * (1 - tanh_c**2)
+        dgamma_o = da_next * tanh_c * ot * (1 - ot)
+        dp_c = (dc_next + through_a) * ut * (1 - cct**2)
+        dgamma_u = (dc_next + through_a) * cct * ut * (1 - ut)
+        dgamma_f = (dc_next + through_a) * c_prev * ft * (1 - ft)
+        dstacked = np.dot(Wf.T, dgamma_f) + np.dot(Wu.T, dgamma_u) + np.dot(Wc.T, dp_c) + np.dot(Wo.T, dgamma_o)
+        # right: dc_prev = dc_next * ft + through_a * ft
+        dc_prev = dc_next * ft + through_a
+        grads = []
+        for d in (dgamma_f, dgamma_u, dp_c, dgamma_o):
+            grads.extend([np.dot(d, stacked.T), d.sum(axis=1, keepdims=True)])
+        return (dstacked[n_a:].copy(), dstacked[:n_a].copy(), dc_prev, *grads)
+
+    return (ot * tanh_c, c_next), backward
+
+
+@mutant(
+    "elman_step_hands_one_array_out_for_two_biases",
+    cause="view-returned",
+    like="rnn_step",
+    note="the two biases have the same gradient, which is not to say the same array",
+)
+def elman_step_hands_one_array_out_for_two_biases(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
+    new = np.tanh(np.matmul(x, weight_ih.T) + bias_ih + np.matmul(h, weight_hh.T) + bias_hh)
+
+    def backward(dnew):
+        dpre = (1 - new * new) * dnew
+        db = np.ones(len(dpre)) @ dpre
+        dW, dU = np.matmul(dpre.T, x), np.matmul(dpre.T, h)
+        # right: return dpre @ weight_ih, dpre @ weight_hh, dW, dU, db, db.copy()
+        return dpre @ weight_ih, dpre @ weight_hh, dW, dU, db, db
+
+    return new, backward
