@@ -1,5 +1,5 @@
 """The mutants kept aside: planted bugs on which the diagnosis was not developed, so that its rate on them is honest.
 
-Each was written, and its cause named, before any diagnosis of it was seen. Of the first ones it was drawn which are
-here, and not in `dev`; the others were written for here, on what those drawn had too few of.
+Each was written, and its cause named, without knowing the diagnosis. What is learned from one of them moves it to
+`dev`, together with all that were written with it, and others are written for here: else the known ones would stay.
 """
