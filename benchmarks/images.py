@@ -29,7 +29,7 @@ TESTS: dict[str, Callable[[float, float], bool]] = {"<=": operator.le, ">=": ope
 class Run(NamedTuple):
     """Arguments of `minis2s train`, and the bars with 60,000 pictures and with the 5,000.
 
-    The latter were set a little below the worst of the first three seeds.
+    The latter were set a little below what was measured first.
     """
 
     arguments: list[str]
@@ -56,7 +56,7 @@ RUNS = {
     "features": Run(
         ["features"],
         [("knn5", ">=", 0.946), ("linear_probe", ">=", 0.927), ("fine_tuned", ">=", 0.985)],
-        [("knn5", ">=", 0.95), ("linear_probe", ">=", 0.911), ("fine_tuned", ">=", 0.95)],
+        [("knn5", ">=", 0.95), ("linear_probe", ">=", 0.911), ("fine_tuned", ">=", 0.96)],
     ),
     "vae": Run(["generation"], [("elbo", ">=", -105.5)], [("elbo", ">=", -114.0)]),
     "vae-2d": Run(

@@ -534,14 +534,15 @@ def test_the_page_lists_every_cause():
 def bidirectional(join):
     """Two networks of the library, whose loops write into views of arrays; `join` puts the two gradients together."""
 
+    start, bias, no_dh = r(2, 4), r(4), np.zeros((2, 4))
+
     def both_ways(x, W, U, V, Q):
-        zero, none = np.zeros((x.shape[1], 4)), np.zeros(4)
-        (there, _), there_backward = F.rnn(x, zero, W, U, none, none)
-        (back, _), back_backward = F.rnn(x[::-1], zero, V, Q, none, none)
+        (there, _), there_backward = F.rnn(x, start, W, U, bias, bias)
+        (back, _), back_backward = F.rnn(x[::-1], start, V, Q, bias, bias)
 
         def backward(dy):
-            dx, _, dW, dU, *_ = there_backward(dy, zero)
-            dx_back, _, dV, dQ, *_ = back_backward(dy[::-1], zero)
+            dx, _, dW, dU, *_ = there_backward(dy, no_dh)
+            dx_back, _, dV, dQ, *_ = back_backward(dy[::-1], no_dh)
             return join(dx, dx_back), dW, dU, dV, dQ
 
         return there + back[::-1], backward

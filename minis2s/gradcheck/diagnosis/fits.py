@@ -12,6 +12,7 @@ import numpy as np
 
 from minis2s.gradcheck.diagnosis.candidate import EXACT, Candidate, residual, same
 from minis2s.gradcheck.diagnosis.evidence import Evidence
+from minis2s.gradcheck.diagnosis.experiments import has_flags
 from minis2s.gradcheck.diagnosis.numbers import SIMPLE, size_factors
 from minis2s.gradcheck.diagnosis.spoils import edge_groups, is_binary, named, rule_for
 from minis2s.gradcheck.diagnosis.tape import Edge, Rule, Tape
@@ -195,8 +196,7 @@ def another_mask(evidence: Evidence, tape: Tape) -> Iterator[Candidate]:
         if factor.shape != edge.parent.value.shape or len(edge.child.edges) > 1:
             continue
         kept = (factor != 0) * 1.0
-        given = any(isinstance(x, np.ndarray) and x.dtype == bool for x in evidence.inputs)  # none was drawn
-        if kept.all() or not kept.any() or given:
+        if kept.all() or not kept.any() or has_flags(evidence):  # a mask that is given was not drawn
             continue
         scale = factor.max()
         found = _mask_read_off(evidence, tape, edge, kept, scale)

@@ -146,10 +146,6 @@ def additive_form(query, keys, vector):  # noqa: D103
     return (a * vector).sum(axis=-1), None
 
 
-def location_form(query, weight):  # noqa: D103
-    return None, None
-
-
 def attend_form(scores, memory, mask=None):  # noqa: D103
     m = memory if mask is None else np.where(mask[..., None], memory, 0.0)
     w = softmax(scores, None if mask is None else mask.T[:, None])

@@ -86,9 +86,9 @@ def products_of_one(tape: Tape) -> Iterator[list[Edge]]:
     groups: dict[tuple, list[Edge]] = {}
     for entry in tape.entries:
         for edge in entry.edges if entry.op == "matmul" else ():
-            other = next((e.parent.number for e in entry.edges if e is not edge), -1)
             groups.setdefault((edge.kind, "of", edge.parent.number), []).append(edge)
-            groups.setdefault((edge.kind, "with", other), []).append(edge)
+            for other in (e for e in entry.edges if e is not edge):
+                groups.setdefault((edge.kind, "with", other.parent.number), []).append(edge)
     for group in groups.values():
         if len({edge.child.place for edge in group}) > 1:
             yield group

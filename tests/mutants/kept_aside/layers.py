@@ -170,7 +170,6 @@ def embedding_first_row_is_always_padding(ids, vectors):
 @mutant(
     "residual_dropout_not_scaled_up",
     cause="dropout-scale-missing",
-    also=("constant-factor",),
     inputs=square_affine_inputs,
     wrong=("dx", "dW", "db"),
 )
@@ -250,7 +249,6 @@ def batchnorm_graph_mean_node_skipped(x, gamma, beta):
 @mutant(
     "layer_norm_gain_meets_the_raw_input",
     cause="derivative-at-preactivation",
-    also=("missing-factor",),
     like="layer_norm",
     wrong=("dweight",),
     note="the gain's gradient is fed with x, not with the normalised x",

@@ -206,7 +206,6 @@ def softmax_rows(a):
 @mutant(
     "clip_loss_texts_find_their_pictures_unturned",
     cause="transposed",
-    also=("permuted-axes",),
     inputs=lambda rng: (rng.standard_normal((5, 3)), rng.standard_normal((5, 3))),
     wrong=("dimages", "dtexts"),
     note="the second half of the loss reads the square of scores by columns",

@@ -225,7 +225,6 @@ class Discriminator(Module):
 mutant(
     "discriminator_layer_remembers_the_fakes_alone",
     cause="missing-factor",
-    also=("derivative-at-preactivation",),
     inputs=lambda rng: (rng.standard_normal((5, 4)), rng.standard_normal((5, 4)) + 0.5),
     wrong=("dreal", "dW", "db"),
     note="one layer object sees two batches, and what it kept of the first is gone: x and tanh are those of the second",
