@@ -144,13 +144,16 @@ class RMSProp(Optimizer):
 
 
 class Adam(Optimizer):
-    """Running means of the gradient and of its square, corrected for their start at zero (Kingma & Ba 2015).
+    """Weighted means of the gradients so far and of their squares, the latest weighing most (Kingma & Ba 2015).
 
-    m = b1 m + (1 - b1) g,   v = b2 v + (1 - b2) g^2                        (1)
-    p = p - lr (m / (1 - b1^t)) / (sqrt(v / (1 - b2^t)) + eps)              (2)
+    M = b1 M + g,   V = b2 V + g^2                                          (1)
+    p = p - lr (M / W1) / (sqrt(V / W2) + eps),   W = (1 - b^t) / (1 - b)   (2)
+
+    The weights 1, b, b^2 ... of t gradients sum to W. The paper keeps m = (1 - b1) M and v = (1 - b2) V, and divides
+    them by 1 - b^t: the same means. The sums save two of twelve passes over all parameters.
     """
 
-    state_names = ("exp_avg", "exp_avg_sq")
+    state_names = ("sum", "square_sum")
 
     def __init__(
         self,
@@ -168,18 +171,15 @@ class Adam(Optimizer):
         xp, (m, v) = get_xp(p), state
         if self.weight_decay:
             g = g + self.weight_decay * p
-        b1, b2 = self.betas
-        correction1, correction2 = 1 - b1**self.steps, sqrt(1 - b2**self.steps)  # of (2); the second multiplied out
-        m *= b1
-        m += xp.multiply(g, 1 - b1, out=scratch)
-        xp.multiply(g, g, out=scratch)
-        scratch *= 1 - b2
-        v *= b2
-        v += scratch
+        weights1, weights2 = ((1 - b**self.steps) / (1 - b) for b in self.betas)
+        m *= self.betas[0]
+        m += g
+        v *= self.betas[1]
+        v += xp.multiply(g, g, out=scratch)
         xp.sqrt(v, out=scratch)
-        scratch += self.eps * correction2
+        scratch += self.eps * sqrt(weights2)  # the root of (2) multiplied out
         xp.divide(m, scratch, out=scratch)
-        scratch *= self.lr * correction2 / correction1
+        scratch *= self.lr * sqrt(weights2) / weights1
         p -= scratch
 
 
