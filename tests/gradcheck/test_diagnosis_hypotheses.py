@@ -10,9 +10,10 @@ from mutants import developed_on, named_causes
 
 from minis2s.gradcheck import diagnosis
 
+ROOT = f"{diagnosis.__name__}."
 MODULES = {
-    module.name: importlib.import_module(f"{diagnosis.__name__}.{module.name}")
-    for module in pkgutil.iter_modules(diagnosis.__path__)
+    module.name.removeprefix(ROOT): importlib.import_module(module.name)
+    for module in pkgutil.walk_packages(diagnosis.__path__, ROOT)
 }
 
 NEEDED_BY = {
@@ -52,34 +53,34 @@ NEEDED_BY = {
     "places.of_painted": "enlarging_conv_forgets_its_stride",
     "places.of_painting": "dilated_conv_reads_neighbours",
     "places.of_reading": "dilated_signal_kernel_learns_from_neighbours",
-    "spoils.of_all_like": "rnn_mask_the_other_way_round",
-    "spoils.of_all_masks": "rnn_mask_the_other_way_round",
-    "spoils.of_arrivals": "gates_overwrite_the_gradient_of_their_layer",
-    "spoils.of_copies": "grouped_queries_repeat_undone_as_tile",
-    "spoils.of_counts": "bag_of_words_is_divided_by_its_longest",
-    "spoils.of_edge_of_picture": "dilated_signal_keeps_the_zeros_at_its_start",
-    "spoils.of_edges": "bidirectional_forward_only",
-    "spoils.of_einsum": "einsum_of_a_square_layer_with_its_letters_exchanged",
-    "spoils.of_factor": "silu_forgets_the_input",
-    "spoils.of_gather": "embedding_fancy_plus",
-    "spoils.of_inner_functions": "vae_noise_alone_leads_to_the_logvar",
-    "spoils.of_largest": "max_pool_shares_with_all",
-    "spoils.of_log_sum_exp": "cross_entropy_softmax_of_softmax",
-    "spoils.of_mask": "hidden_dropout_is_not_there_on_the_way_back",
-    "spoils.of_order": "patches_come_back_in_the_order_of_memory",
-    "spoils.of_other_rows": "embedding_learns_the_word_before",
-    "spoils.of_overwriting": "dropout_pays_the_units_it_switched_off",
-    "spoils.of_parts": "gated_cell_joins_candidate_before_gate",
-    "spoils.of_picked_maximum": "highest_of_a_sentence_is_everybody",
-    "spoils.of_product": "energy_vector_forgotten_in_the_loop",
-    "spoils.of_recurrence": "simple_unit_forgets_the_next_cell",
-    "spoils.of_shape": "pixels_shuffled_in_another_order",
-    "spoils.of_slope": "lstm_step_candidate_without_its_tanh",
-    "spoils.of_spread": "mean_pool_gives_to_the_corner",
-    "spoils.of_sum": "channel_scale_summed_too_far",
-    "spoils.of_windows": "conv_by_numbers_paints_without_its_stride",
-    "spoils.of_two_ways": "peephole_lstm_old_cell_hears_nothing_from_the_gates",
-    "spoils.other_values": "lstm_carries_through_the_input_gate",
+    "spoils.edges.of_edges": "bidirectional_forward_only",
+    "spoils.edges.of_recurrence": "simple_unit_forgets_the_next_cell",
+    "spoils.gathers.of_copies": "grouped_queries_repeat_undone_as_tile",
+    "spoils.gathers.of_gather": "embedding_fancy_plus",
+    "spoils.gathers.of_largest": "max_pool_shares_with_all",
+    "spoils.gathers.of_other_rows": "embedding_learns_the_word_before",
+    "spoils.gathers.of_picked_maximum": "highest_of_a_sentence_is_everybody",
+    "spoils.gathers.of_spread": "mean_pool_gives_to_the_corner",
+    "spoils.gathers.of_windows": "conv_by_numbers_paints_without_its_stride",
+    "spoils.layout.of_edge_of_picture": "dilated_signal_keeps_the_zeros_at_its_start",
+    "spoils.layout.of_order": "patches_come_back_in_the_order_of_memory",
+    "spoils.layout.of_shape": "pixels_shuffled_in_another_order",
+    "spoils.matrices.of_einsum": "einsum_of_a_square_layer_with_its_letters_exchanged",
+    "spoils.matrices.of_product": "energy_vector_forgotten_in_the_loop",
+    "spoils.products.of_counts": "bag_of_words_is_divided_by_its_longest",
+    "spoils.products.of_factor": "silu_forgets_the_input",
+    "spoils.products.of_mask": "hidden_dropout_is_not_there_on_the_way_back",
+    "spoils.products.of_overwriting": "dropout_pays_the_units_it_switched_off",
+    "spoils.products.of_sum": "channel_scale_summed_too_far",
+    "spoils.slopes.of_log_sum_exp": "cross_entropy_softmax_of_softmax",
+    "spoils.slopes.of_slope": "lstm_step_candidate_without_its_tanh",
+    "spoils.together.of_all_like": "rnn_mask_the_other_way_round",
+    "spoils.together.of_all_masks": "rnn_mask_the_other_way_round",
+    "spoils.together.of_arrivals": "gates_overwrite_the_gradient_of_their_layer",
+    "spoils.together.of_inner_functions": "vae_noise_alone_leads_to_the_logvar",
+    "spoils.together.of_parts": "gated_cell_joins_candidate_before_gate",
+    "spoils.together.of_two_ways": "peephole_lstm_old_cell_hears_nothing_from_the_gates",
+    "spoils.values.other_values": "lstm_carries_through_the_input_gate",
     "steps.of_loop": "rnn_loop_stops_before_the_first_step",
 }
 """Hypotheses, and for each a bug that only it explains."""
@@ -115,7 +116,7 @@ def nothing(*_args, **_options):
 @contextmanager
 def without(name):
     """The diagnosis with one hypothesis less, wherever it stands."""
-    module, function = name.split(".")
+    module, function = name.rsplit(".", 1)
     gone = getattr(MODULES[module], function)
     undo = []
     for space in map(vars, MODULES.values()):

@@ -11,7 +11,7 @@ from itertools import combinations
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.spoils import Spoil
+from minis2s.gradcheck.diagnosis.spoils.spoil import Spoil
 from minis2s.gradcheck.diagnosis.tape import Entry, Tape
 
 DEPTH = 9

@@ -14,7 +14,7 @@ from minis2s.gradcheck.diagnosis.candidate import EXACT, Candidate, residual, sa
 from minis2s.gradcheck.diagnosis.evidence import Evidence
 from minis2s.gradcheck.diagnosis.experiments import has_flags
 from minis2s.gradcheck.diagnosis.numbers import SIMPLE, size_factors
-from minis2s.gradcheck.diagnosis.spoils import edge_groups, is_binary, named, rule_for
+from minis2s.gradcheck.diagnosis.spoils.spoil import edge_groups, is_binary, named, rule_for
 from minis2s.gradcheck.diagnosis.tape import Edge, Rule, Tape
 
 LONGEST = 14

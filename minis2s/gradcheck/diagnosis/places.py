@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.spoils import Group, Spoil, _with_operand, edge_groups, named, operand_entries
+from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, edge_groups, named, with_operand
+from minis2s.gradcheck.diagnosis.spoils.values import operand_entries
 from minis2s.gradcheck.diagnosis.tape import Edge, Rule, Tape
 
 Slices = tuple[slice, ...]
@@ -103,7 +104,7 @@ def of_reading(group: Group) -> Iterator[Spoil]:
         values = {
             id(e): whole.value[place].reshape(s.value.shape) for e, s, place in zip(group, sources, moved, strict=True)
         }
-        rule: Rule = _with_operand(values)
+        rule: Rule = with_operand(values)
         finding = f"in the gradient of {named(group[0].parent)} the entries of {named(whole)} are read {words}"
         yield Spoil(cause, 1.0, finding, hint, dict.fromkeys(values, rule))
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.spoils import Group, Spoil, carried_over, edge_groups, entry_classes, rule_for
+from minis2s.gradcheck.diagnosis.spoils.edges import carried_over
+from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, edge_groups, entry_classes, rule_for
 from minis2s.gradcheck.diagnosis.tape import Entry, Jump, Rule, Tape
 
 Chain = tuple[Entry | None, list[Entry]]

@@ -18,7 +18,9 @@ from minis2s.gradcheck.diagnosis.evidence import Evidence
 from minis2s.gradcheck.diagnosis.fits import fits
 from minis2s.gradcheck.diagnosis.forms import matched, references
 from minis2s.gradcheck.diagnosis.places import of_places
-from minis2s.gradcheck.diagnosis.spoils import Spoil, of_two_ways, spoils
+from minis2s.gradcheck.diagnosis.spoils import spoils
+from minis2s.gradcheck.diagnosis.spoils.spoil import Spoil
+from minis2s.gradcheck.diagnosis.spoils.together import of_two_ways
 from minis2s.gradcheck.diagnosis.steps import of_loop
 from minis2s.gradcheck.diagnosis.tape import SLOPES, Edge, Entry, Tape, Untraceable, _slope, _softmax, record
 
