@@ -16,6 +16,7 @@ In `dev` are those that the diagnosis was developed on, in `kept_aside` the othe
 """
 
 import importlib
+import pkgutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,8 +27,6 @@ import numpy as np
 
 from minis2s import gradcheck
 from minis2s.gradcheck.cases import cases
-
-FAMILIES = ("attention", "images", "latent", "layers", "losses", "modules", "recurrent")
 
 
 @dataclass(frozen=True)
@@ -113,8 +112,9 @@ def mutant(name, *, cause, like=None, inputs=None, wrong=(), also=(), note=""):
 
 
 def _load(folder: str) -> list[Mutant]:
-    for family in FAMILIES:
-        importlib.import_module(f"mutants.{folder}.{family}")
+    package = importlib.import_module(f"mutants.{folder}")
+    for module in pkgutil.iter_modules(package.__path__):
+        importlib.import_module(f"mutants.{folder}.{module.name}")
     return _found[folder]
 
 

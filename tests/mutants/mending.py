@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from mutants import FAMILIES, make
+from mutants import make
 
 
 def mended_source(text):
@@ -37,8 +37,7 @@ def mended():
         return register
 
     for folder in ("dev", "kept_aside"):
-        for family in FAMILIES:
-            path = Path(__file__).parent / folder / f"{family}.py"
+        for path in sorted((Path(__file__).parent / folder).glob("[!_]*.py")):
             source = mended_source(path.read_text(encoding="utf-8")).replace("from mutants import mutant\n", "\n")
-            exec(compile(source, f"{folder}/{family} (mended)", "exec"), {"mutant": collect, "__name__": "mended"})
+            exec(compile(source, f"{folder}/{path.name} (mended)", "exec"), {"mutant": collect, "__name__": "mended"})
     return found

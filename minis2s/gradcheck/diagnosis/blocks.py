@@ -12,7 +12,7 @@ from itertools import combinations
 import numpy as np
 
 from minis2s.gradcheck.diagnosis.spoils.spoil import Spoil
-from minis2s.gradcheck.diagnosis.tape import Entry, Tape
+from minis2s.gradcheck.diagnosis.tape.entries import Entry, Tape
 
 DEPTH = 9
 """So many operations at most lie between the value and the argument of a block."""

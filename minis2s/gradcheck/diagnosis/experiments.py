@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 from typing import Any
 
 import numpy as np
 
 from minis2s.gradcheck.diagnosis.candidate import DROPPED, Candidate, residual
 from minis2s.gradcheck.diagnosis.evidence import Evidence
-from minis2s.gradcheck.diagnosis.tape import Tape, Untraceable
+from minis2s.gradcheck.diagnosis.tape.entries import Tape, Untraceable
 
 LARGEST = 150
 """Without a record a gradient costs some forward passes an entry: of larger arrays it is not asked for."""
@@ -361,6 +362,25 @@ def has_flags(evidence: Evidence) -> bool:
     return any(isinstance(x, np.ndarray) and x.dtype == bool for x in evidence.inputs)
 
 
+def summed_otherwise(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
+    """The gradient of a bias is what comes in, summed over the wrong axes: of equal length to those that remain."""
+    for k, dy in product(evidence.wrong, filter(is_array, evidence.upstream)):
+        right = evidence.right[k]
+        if not 1 < right.size == max(right.shape):
+            continue
+        sums = {a: dy.sum(tuple(b for b in range(dy.ndim) if b != a)) for a in range(dy.ndim)}
+        if not any(s.size == right.size and np.allclose(s, right.ravel(), rtol=1e-5, atol=1e-7) for s in sums.values()):
+            continue
+        for a, s in sums.items():
+            if s.size == right.size:
+                axes = " and ".join(str(b) for b in range(dy.ndim) if b != a)
+                yield from judged(
+                    evidence, {k: s.reshape(right.shape)}, "wrong-sum-axis", 0.9, "",
+                    f"what comes in is summed over the axes {axes}",
+                    "Sum over the axes that the forward pass repeats it along.",
+                )  # fmt: skip
+
+
 def passed_on(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candidate]:
     """The gradient that comes in goes out as it is."""
     cost = 1.5 if has_flags(evidence) else 1.0
@@ -399,5 +419,6 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     shifted_ids,
     at_the_output,
     passed_on,
+    summed_otherwise,
     log_softmax_without_sum,
 )

@@ -15,7 +15,7 @@ from minis2s.gradcheck.diagnosis.evidence import Evidence
 from minis2s.gradcheck.diagnosis.experiments import has_flags
 from minis2s.gradcheck.diagnosis.numbers import SIMPLE, size_factors
 from minis2s.gradcheck.diagnosis.spoils.spoil import edge_groups, is_binary, named, rule_for
-from minis2s.gradcheck.diagnosis.tape import Edge, Rule, Tape
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Rule, Tape
 
 LONGEST = 14
 """So many summands at most are told apart."""
@@ -164,7 +164,7 @@ def _told_of_factor(
         n = edge.parent.value.size / max(edge.child.value.size, 1)
         summed = edge.kind == "spread" and min(abs(size - n), abs(size * n - 1)) < 1e-6
         plain = not any(sign in counted for sign in ("n/m", "^2", "2 n", "2/n", "n/2", "sqrt"))
-        cost = 1.2 if summed or (dropped and simple not in ("2", "1/2")) else 1.7 if plain and not simple else 2.4
+        cost = 1.2 if summed or (dropped and plain and not simple) else 1.7 if plain and not simple else 2.4
         yield Candidate(
             "wrong-count", residuals, cost, "", f"{way} is off by the factor {minus}{counted} = {factor:.6g}",
             "What does the forward pass divide by, and what does the backward?", contradictions,
@@ -174,6 +174,11 @@ def _told_of_factor(
         yield Candidate(
             "constant-factor", residuals, cost, "", f"{way} is off by the factor {minus}{simple or f'{size:.6g}'}",
             "Which constant of the derivative is missing, or too many?", contradictions,
+        )  # fmt: skip
+    if dropped and not simple:  # a number that the forward pass gives a name to
+        yield Candidate(
+            "missing-factor", residuals, 1.4, "", f"the factor {1 / factor:.6g} is missing from {way}",
+            "By what does the forward pass multiply here?", contradictions,
         )  # fmt: skip
 
 

@@ -11,18 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.tape import (
-    Tape,
-    Untraceable,
-    carry,
-    log_sum_exp,
-    name,
-    normal_cdf,
-    record,
-    relu,
-    sigmoid,
-    softmax,
-)
+from minis2s.gradcheck.diagnosis.tape.entries import Tape, Untraceable
+from minis2s.gradcheck.diagnosis.tape.operations import carry, log_sum_exp, name, normal_cdf, relu, sigmoid, softmax
+from minis2s.gradcheck.diagnosis.tape.record import record
 
 Form = Callable[..., tuple[Any, None]]
 

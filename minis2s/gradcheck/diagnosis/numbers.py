@@ -203,6 +203,8 @@ def reversed_axes(evidence: Evidence, k: int) -> Iterator[Candidate]:
         flips: list[tuple[int, ...]] = [(2, 3), (2,), (3,)]
     elif right.ndim == 3:
         flips = [(2,)]
+    elif right.ndim == 2 and right.size > 2:
+        flips = [(0, 1)]
     else:
         flips = []
     for axes in flips:

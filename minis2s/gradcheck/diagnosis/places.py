@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, edge_groups, named, with_operand
 from minis2s.gradcheck.diagnosis.spoils.values import operand_entries
-from minis2s.gradcheck.diagnosis.tape import Edge, Rule, Tape
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Rule, Tape
+
+PAINTED = ("painted", "painted winners")
+"""Parts of a gradient that are assigned: whole ones, or only what is not zero, as where each window has its largest."""
 
 Slices = tuple[slice, ...]
 Move = Callable[[Sequence[Slices], tuple[int, ...]], list[Slices]]
@@ -57,12 +61,15 @@ def of_assigning(groups: Sequence[Group]) -> Iterator[Spoil]:
     hint = "Where windows overlap, their gradients add up: was `=` written for `+=`?"
     for group in groups:
         whole, ids = group[0].parent, group[0].kind == "gather"
-        if group[0].kind not in ("part", "gather") or len(group) < 2 or len(whole.users) > len(group):
+        parts = [user for user in whole.users if user.kind == group[0].kind]
+        if group[0].kind not in ("part", "gather") or group[0] is not parts[0] or len(parts) < 2:
             continue
         for order in ("last", "first"):
             finding = f"where parts of {named(whole)} overlap only the {order} one's gradient stays"
             cause = "repeated-ids-assigned" if ids else "sum-missing"
-            yield Spoil(cause, 1.0, finding, hint, keep={whole.number: f"painted, {order} on top"})
+            for painted in PAINTED:
+                cost = 1.0 if len(parts) == len(group) else 1.4  # parts that different lines read
+                yield Spoil(cause, cost, finding, hint, keep={whole.number: f"{painted}, {order} on top"})
 
 
 def of_painting(group: Group) -> Iterator[Spoil]:
@@ -83,7 +90,12 @@ def of_painting(group: Group) -> Iterator[Spoil]:
             dx[to[id(e)]] = dy.reshape(dx[to[id(e)]].shape)
             return dx
 
-        yield Spoil(cause, 1.0, f"the gradient of {named(whole)} is put {words}", hint, dict.fromkeys(to, rule))
+        finding = f"the gradient of {named(whole)} is put {words}"
+        yield Spoil(cause, 1.0, finding, hint, dict.fromkeys(to, rule))
+        if words.startswith("as if") and not any(_apart(moved, axis) for axis in range(len(moved[0]))):
+            for order in ("last", "first"):  # assigned, as was right where they did not overlap
+                keep = {whole.number: f"painted winners, {order} on top"}
+                yield Spoil(cause, 1.1, finding, hint, dict.fromkeys(to, rule), keep)
 
 
 def of_reading(group: Group) -> Iterator[Spoil]:
@@ -135,6 +147,12 @@ def _as_slice(index: Any, n: int) -> slice:
     return slice(int(index) % n, int(index) % n + 1, 1)
 
 
+def _apart(places: Sequence[Slices], axis: int) -> bool:
+    """Does an axis keep the parts apart?"""
+    reached = sorted({(p[axis].start, p[axis].stop) for p in places})
+    return len(reached) > 1 and all(a[1] <= b[0] for a, b in pairwise(reached))
+
+
 def _count(s: slice) -> int:
     return len(range(s.start, s.stop, s.step))
 
@@ -158,7 +176,7 @@ def _moved(move: Move, places: Sequence[Slices], shape: tuple[int, ...]) -> list
 
 def moves(n: int) -> Iterator[tuple[str, str, Move]]:
     """Cause, words and the move itself."""
-    for axes in [tuple(range(n - 2, n))] * (n > 1) + [(a,) for a in range(n)]:
+    for axes in [(a, a + 1) for a in range(n - 2, max(n - 4, -1), -1)] + [(a,) for a in range(n)]:
         along = f"along axis {' and '.join(map(str, axes))}"
         yield "off-by-one", f"as if the steps were 1 {along}", _on(axes, _dense)
         yield "off-by-one", f"as if the windows lay side by side {along}", _on(axes, _unspaced)

@@ -8,7 +8,7 @@ import numpy as np
 
 from minis2s.gradcheck.diagnosis.spoils.edges import carried_over
 from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, edge_groups, entry_classes, rule_for
-from minis2s.gradcheck.diagnosis.tape import Entry, Jump, Rule, Tape
+from minis2s.gradcheck.diagnosis.tape.entries import Entry, Jump, Rule, Tape
 
 Chain = tuple[Entry | None, list[Entry]]
 """The state before the first step, if it is recorded, and that after each step."""

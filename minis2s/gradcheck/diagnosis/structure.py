@@ -6,7 +6,7 @@ import dis
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, zip_longest
 from types import CodeType
 
 import numpy as np
@@ -20,12 +20,15 @@ from minis2s.gradcheck.diagnosis.forms import matched, references
 from minis2s.gradcheck.diagnosis.places import of_places
 from minis2s.gradcheck.diagnosis.spoils import spoils
 from minis2s.gradcheck.diagnosis.spoils.spoil import Spoil
-from minis2s.gradcheck.diagnosis.spoils.together import of_two_ways
+from minis2s.gradcheck.diagnosis.spoils.ways import of_two_ways
 from minis2s.gradcheck.diagnosis.steps import of_loop
-from minis2s.gradcheck.diagnosis.tape import SLOPES, Edge, Entry, Tape, Untraceable, _slope, _softmax, record
+from minis2s.gradcheck.diagnosis.tape import rules
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Entry, Tape, Untraceable
+from minis2s.gradcheck.diagnosis.tape.operations import SLOPES
+from minis2s.gradcheck.diagnosis.tape.record import record
 
-WORK = 260_000
-"""Operations to run backwards in all, for one record: what two seconds allow."""
+WORK = 500_000
+"""Operations to run backwards in all, for one record: what three seconds allow."""
 
 PLAUSIBLE = 1.3
 """A hypothesis of this cost that explains everything needs no second record."""
@@ -141,7 +144,7 @@ def held_against(evidence: Evidence, tape: Tape, spoil: Spoil, extra: float) -> 
     with np.errstate(all="ignore"):
         try:
             predicted = (
-                tape.backward(evidence.upstream, spoil.rules, spoil.keep, spoil.jumps, spoil.scales)
+                tape.backward(evidence.upstream, spoil.rules, spoil.keep, spoil.jumps, spoil.scales, spoil.detours)
                 if spoil.gradients is None
                 else spoil.gradients(evidence.upstream)
             )
@@ -177,7 +180,7 @@ def simplify(tape: Tape) -> None:
         if entry.op not in ("divide", "reciprocal", "multiply", "add", "where", "exp", "power", "subtract"):
             continue
         y = entry.value
-        if y.ndim == 0 or y.size < 2 or not np.all((y >= 0) & (y <= 1)):
+        if not np.all((y >= 0) & (y <= 1)) or np.all(y == 0.5):
             continue
         for above in _ancestors(entry, 7):
             x = above.value
@@ -187,12 +190,13 @@ def simplify(tape: Tape) -> None:
                 if np.allclose(y, 1 / (1 + np.exp(-x)), 1e-12, 1e-13):
                     _rewire(entry, above, "sigmoid")
                     break
+                if np.allclose(y, 1 / (1 + np.exp(x)), 1e-12, 1e-13) and _negated(entry, above):
+                    _rewire(entry, entry.edges[0].parent, "sigmoid")  # exp(-x @ W) is that of (-x) @ W
+                    break
+            if y.ndim == 0 or y.shape[-1] < 2:
+                continue
             e = np.exp(x - x.max(axis=-1, keepdims=True))
-            if (
-                y.shape[-1] > 1
-                and above.op not in ("exp",)
-                and np.allclose(y, e / e.sum(axis=-1, keepdims=True), 1e-12, 1e-13)
-            ):
+            if above.op not in ("exp",) and np.allclose(y, e / e.sum(axis=-1, keepdims=True), 1e-12, 1e-13):
                 if above.op == "subtract" and above.edges and above.edges[0].parent.value.shape == y.shape:
                     continue  # x - max(x): go on to x itself
                 _rewire(entry, above, "softmax")
@@ -212,23 +216,46 @@ def _ancestors(entry: Entry, depth: int) -> Iterator[Entry]:
 
 def _rewire(entry: Entry, above: Entry, op: str) -> None:
     """Replace the way from `entry` to `above` by a single operation."""
-    for edge in entry.edges:
-        edge.parent.users.remove(edge)
     entry.op = op
     if op == "sigmoid":
-        edge = Edge(above, 0, "slope", _slope, slope=SLOPES[op](above.value, entry.value))
+        _only_edge(entry, Edge(above, 0, "slope", rules.slope, slope=SLOPES[op](above.value, entry.value)))
     else:
-        edge = Edge(above, 0, "softmax", _softmax)
+        _only_edge(entry, Edge(above, 0, "softmax", rules.softmax))
+
+
+def _negated(entry: Entry, above: Entry) -> bool:
+    """Put -x in the place of 1 + exp(x), in 1 / (1 + exp(x)), if nothing else uses it."""
+    if entry.op not in ("divide", "reciprocal", "power") or above.op == "negative":
+        return False
+    between = entry.edges[0].parent
+    if between.op != "add" or len(between.users) > 1:
+        return False
+    between.op, between.value = "negative", -above.value
+    _only_edge(between, Edge(above, 0, "factor", rules.factor, factor=-1.0))
+    return True
+
+
+def _only_edge(entry: Entry, edge: Edge) -> None:
+    for old in entry.edges:
+        old.parent.users.remove(old)
     edge.child = entry
     entry.edges = [edge]
-    above.users.append(edge)
+    edge.parent.users.append(edge)
 
 
 def name_by_variables(tape: Tape) -> None:
-    """Call a value by the variable that it is assigned to: for the wording alone."""
-    for entry in tape.entries:
-        if entry.place and not entry.label:
-            code, offset, _ = entry.place[0]  # a label makes no new group of edges: the place does
+    """Call a value by the variable that it is assigned to: for the wording alone.
+
+    What a function such as `sigmoid(x)` returns, the last value that it makes, is told of where that is called.
+    """
+    for entry, following in zip_longest(tape.entries, tape.entries[1:]):
+        if not entry.place or entry.label:  # a label makes no new group of edges: the place does
+            continue
+        code, offset, _ = entry.place[0]
+        entry.label = _assigned(code).get(offset, "")
+        callers = entry.place[1:]
+        if callers and not entry.label and (following is None or following.place[-len(callers) :] != callers):
+            code, offset, entry.line = callers[0]
             entry.label = _assigned(code).get(offset, "")
 
 

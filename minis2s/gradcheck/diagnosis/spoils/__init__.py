@@ -9,11 +9,13 @@ from minis2s.gradcheck.diagnosis.spoils.gathers import of_gather, of_largest, of
 from minis2s.gradcheck.diagnosis.spoils.layout import of_edge_of_picture, of_order, of_shape
 from minis2s.gradcheck.diagnosis.spoils.matrices import of_einsum, of_product
 from minis2s.gradcheck.diagnosis.spoils.products import of_factor, of_mask, of_overwriting
+from minis2s.gradcheck.diagnosis.spoils.sigma import of_sigma
 from minis2s.gradcheck.diagnosis.spoils.slopes import of_log_sum_exp, of_slope
 from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, edge_groups, entry_classes, parts_of, products_of_one
-from minis2s.gradcheck.diagnosis.spoils.together import of_all_like, of_arrivals, of_inner_functions, of_parts
+from minis2s.gradcheck.diagnosis.spoils.together import of_all_like, of_exchanged, of_inner_functions, of_parts
 from minis2s.gradcheck.diagnosis.spoils.values import other_values, sequences_of
-from minis2s.gradcheck.diagnosis.tape import Tape
+from minis2s.gradcheck.diagnosis.spoils.ways import of_arrivals, of_detours, of_one_of_many, of_way_around
+from minis2s.gradcheck.diagnosis.tape.entries import Tape
 
 MAKERS: dict[str, tuple[Callable[[Group, str], Iterator[Spoil]], ...]] = {
     "slope": (of_slope,),
@@ -37,6 +39,11 @@ OF_TAPE: tuple[Callable[[Tape], Iterator[Spoil]], ...] = (
     of_arrivals,
     of_parts,
     of_inner_functions,
+    of_exchanged,
+    of_way_around,
+    of_one_of_many,
+    of_detours,
+    of_sigma,
 )
 
 
@@ -49,12 +56,18 @@ def spoils(tape: Tape) -> Iterator[Spoil]:
         yield from of_tape(tape)
     for group in groups:
         yield from of_recurrence(group, classes)
-        for part, words in parts_of(group):
-            yield from of_edges(part, words)
-        for make in MAKERS.get(group[0].kind, ()):
-            for part, words in parts_of(group):
-                yield from make(part, words)
+        yield from of_group(group, "")
         if group[0].kind in ("factor", "right", "left", "slope", "einsum"):
             yield from other_values(group, known)
     for products in products_of_one(tape):
         yield from of_product(products, "")
+    for group in groups:
+        for part, words in parts_of(group):
+            yield from of_group(part, words)
+
+
+def of_group(group: Group, words: str) -> Iterator[Spoil]:
+    """What can be wrong with edges of one kind."""
+    yield from of_edges(group, words)
+    for make in MAKERS.get(group[0].kind, ()):
+        yield from make(group, words)

@@ -8,7 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, named, rule_for, scaled
-from minis2s.gradcheck.diagnosis.tape import Edge, Entry, Rule, unbroadcast
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Entry, Rule
+from minis2s.gradcheck.diagnosis.tape.rules import unbroadcast
 
 
 def of_edges(group: Group, words: str) -> Iterator[Spoil]:
@@ -84,6 +85,8 @@ def is_mean_path(edge: Edge) -> bool:
 def is_deviation_path(edge: Edge) -> bool:
     """From (x - mean) / s, or (x - mean) * (1 / s), to s."""
     if edge.kind != "factor" or edge.child.op not in ("divide", "multiply"):
+        return False
+    if edge.child.value.size == edge.parent.value.size == 1:
         return False
     above = list(_above(edge.parent, 5))
     return any(e.op in ("sqrt", "power") for e in above) and any(e.op in ("mean", "var", "sum") for e in above)

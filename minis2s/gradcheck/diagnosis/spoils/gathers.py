@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, named, only_place, rule_for, scaled
-from minis2s.gradcheck.diagnosis.tape import Edge, Rule
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Rule
 
 
 def of_gather(group: Group, words: str) -> Iterator[Spoil]:

@@ -8,7 +8,7 @@ from itertools import combinations, permutations
 import numpy as np
 
 from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, named, rule_for
-from minis2s.gradcheck.diagnosis.tape import Edge, Rule
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Rule
 
 SO_MANY_ORDERS = 24
 """Permutations of axes that are tried."""

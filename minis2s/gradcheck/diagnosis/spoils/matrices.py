@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 
 from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, named, only_place, rule_for, scaled, with_operand
-from minis2s.gradcheck.diagnosis.tape import Rule, unbroadcast
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Rule
+from minis2s.gradcheck.diagnosis.tape.rules import unbroadcast
 
 
 def of_product(group: Group, words: str) -> Iterator[Spoil]:
@@ -33,6 +34,16 @@ def of_product(group: Group, words: str) -> Iterator[Spoil]:
             "y = W x gives dx = W^T dy: is one transpose too many or too few?",
             rule_for(group, lambda e, dy: e.parts["other"] @ dy),
         )  # fmt: skip
+    if other.ndim == 2 and edge.kind == "right" and edge.parent.op == "concatenate":
+        for part in edge.parent.edges:
+            where = part.parts["index"]
+            if len(other) == len(np.empty(shape)[where]):
+                yield Spoil(
+                    "transposed", 1.1 + extra,
+                    f"the part of the matrix that leads back to {named(part.parent)} is transposed{words}",
+                    "y = W x gives dx = W^T dy: is one transpose too many or too few?",
+                    rule_for(group, lambda e, dy, w=where: _part_not_turned(e, dy, w)),
+                )  # fmt: skip
     if other.ndim == 1 and edge.kind == "left" and len(shape) > 1:
         whom = named(next((e.parent for e in edge.child.edges if e is not edge), edge.child))
         alone: Rule = lambda e, dy: np.broadcast_to(dy[..., None], e.parent.value.shape)  # noqa: E731
@@ -78,6 +89,13 @@ def of_product(group: Group, words: str) -> Iterator[Spoil]:
             "wrong-count", 0.95 + extra, f"the gradient of {target} is divided by {count}, the number of rows{words}",
             "y = x W^T gives dW = dy^T x, a sum over all rows.", rule_for(group, scaled(1 / count)),
         )  # fmt: skip
+
+
+def _part_not_turned(edge: Edge, dy: np.ndarray, where: tuple) -> np.ndarray:
+    """Of W [a; b] the gradient, where the square part of W that meets a is not transposed."""
+    dx = edge.rule(edge, dy)
+    dx[where] = edge.parts["other"].T[where].T @ dy
+    return dx
 
 
 def _one_row(other: np.ndarray, dy: np.ndarray, pick: int) -> np.ndarray:

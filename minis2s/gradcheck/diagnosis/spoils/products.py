@@ -6,8 +6,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, is_binary, is_two_valued, named, rule_for, scaled
-from minis2s.gradcheck.diagnosis.tape import Edge, Entry, Jump, Rule, unbroadcast
+from minis2s.gradcheck.diagnosis.spoils.spoil import (
+    Group,
+    Spoil,
+    is_binary,
+    is_two_valued,
+    named,
+    rule_for,
+    scaled,
+    with_operand,
+)
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Entry, Jump, Rule
+from minis2s.gradcheck.diagnosis.tape.rules import unbroadcast
 
 
 def of_factor(group: Group, words: str) -> Iterator[Spoil]:
@@ -37,6 +47,7 @@ def of_factor(group: Group, words: str) -> Iterator[Spoil]:
             f"y = a b gives da = dy b: was {other} left out?",
             rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
         )  # fmt: skip
+        yield from of_sign_within(group, words)
         if len(edge.child.edges) == 1:
             yield from of_counts(group, words)
         yield Spoil(
@@ -46,6 +57,22 @@ def of_factor(group: Group, words: str) -> Iterator[Spoil]:
         )  # fmt: skip
     if edge.child.value.shape != shape and edge.child.value.size > edge.parent.value.size > 0:
         yield from of_sum(group, words)
+
+
+def of_sign_within(group: Group, words: str) -> Iterator[Spoil]:
+    """1 + t in the place of the factor 1 - t, or a - b in that of a + b."""
+    values = {}
+    for edge in group:
+        factor = next((e.parent for e in edge.child.edges if e is not edge), edge.parent)
+        last = factor.edges[-1] if factor.edges else edge
+        if edge.child.op != "multiply" or factor.op not in ("add", "subtract") or last.slot != 1:
+            return
+        values[id(edge)] = factor.value - 2 * last.parent.value * last.parts["factor"]
+    name = named(next(e.parent for e in group[0].child.edges if e is not group[0]))
+    finding = (
+        f"the second summand of the factor {name} has the wrong sign on the way to {named(group[0].parent)}{words}"
+    )
+    yield Spoil("wrong-sign", 1.4, finding, "Was - written for +?", dict.fromkeys(values, with_operand(values)))
 
 
 def of_counts(group: Group, words: str) -> Iterator[Spoil]:
@@ -88,13 +115,16 @@ def of_mask(group: Group, words: str) -> Iterator[Spoil]:
         "What the forward pass hides must receive no gradient: was the mask applied on the way back?",
         rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
     )  # fmt: skip
-    for user in group[0].child.users if len(group) == 1 else ():
-        if (
-            user.kind == "factor"
-            and np.ndim(user.parts["factor"]) == 0
-            and user.child.value.shape == target_shape(group)
-        ):
-            jumps: dict[int, tuple[int, Jump | None]] = {user.child.number: (group[0].parent.number, None)}
+    yield Spoil(
+        "derivative-at-preactivation", 1.1 + extra, f"the mask on the way back to {target} is (dy > 0){words}",
+        "What was compared with 0 in the forward pass?",
+        rule_for(group, lambda e, dy: unbroadcast(dy * (dy > 0), e.parent.value.shape)),
+    )  # fmt: skip
+    scales = ([u for u in e.child.users if u.kind == "factor" and np.ndim(u.parts["factor"]) == 0] for e in group)
+    for users in zip(*scales, strict=False):
+        if all(user.child.value.shape == target_shape(group) for user in users):
+            pairs = zip(users, group, strict=True)
+            jumps: dict[int, tuple[int, Jump | None]] = {u.child.number: (e.parent.number, None) for u, e in pairs}
             finding = f"neither mask nor scale is applied on the way back to {target}"
             yield Spoil("mask-not-applied", 1.1, finding, "y = x m / (1 - p) gives dx = dy m / (1 - p).", jumps=jumps)
     yield Spoil(
@@ -154,13 +184,15 @@ def of_sum(group: Group, words: str) -> Iterator[Spoil]:
                     "wrong-sum-axis", 1.0, f"the gradient of {target} is summed over axis {axis}{words}",
                     "Sum over the axis that the forward pass repeats it along.", rule_for(group, rule),
                 )  # fmt: skip
+    long = [a for a, n in enumerate(small) if n > 1]
+    own = long[0] + len(large) - len(small) if len(long) == 1 else -1
     for axis, n in enumerate(large):
-        if len(small) == 1 and n == small[0] and axis != len(large) - 1:
+        if len(long) == 1 and n == small[long[0]] and axis != own:
             others = tuple(a for a in range(len(large)) if a != axis)
             yield Spoil(
                 "wrong-sum-axis", 1.0, f"the gradient of {target} is summed over axes {others}{words}",
                 "Sum over the axis that the forward pass repeats it along.",
-                rule_for(group, lambda e, dy, o=others: (dy * e.parts["factor"]).sum(axis=o)),
+                rule_for(group, lambda e, dy, o=others: (dy * e.parts["factor"]).sum(axis=o).reshape(small)),
             )  # fmt: skip
 
 

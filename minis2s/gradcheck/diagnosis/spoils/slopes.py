@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, named, rule_for
-from minis2s.gradcheck.diagnosis.tape import Rule
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Rule
 
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
 
@@ -71,6 +71,28 @@ def of_slope(group: Group, words: str) -> Iterator[Spoil]:
                 "missing-factor", 1.4 + extra, f"the exponent in the derivative of {name} is 1 too large{words}",
                 "x^n gives n x^(n - 1) dy.", rule_for(group, lambda e, dy: dy * e.parts["slope"] * e.parent.value),
             )  # fmt: skip
+            yield from _of_power_of_difference(group, words)
+
+
+def _of_power_of_difference(group: Group, words: str) -> Iterator[Spoil]:
+    """(a - b)^n with the derivative of a^n, of b^n, or of (a + b)^n."""
+    inner = group[0].parent
+    if inner.op not in ("add", "subtract") or len(inner.edges) != 2:
+        return
+    extra = 1.0 if words else 0.0
+    for cause, sign, used in (("missing-factor", 1, (0,)), ("missing-factor", 1, (1,)), ("wrong-sign", -1, (0, 1))):
+
+        def rule(e: Edge, dy: np.ndarray, sign: int = sign, used: tuple = used) -> np.ndarray:
+            n = e.parts.get("exponent", 2.0)
+            parts = [edge.parent.value * edge.parts["factor"] for edge in e.parent.edges]
+            base = sum(sign**slot * parts[slot] for slot in used)
+            return dy * n * base ** (n - 1)
+
+        whom = " and ".join(named(inner.edges[slot].parent) for slot in used)
+        finding = f"the derivative of {named(group[0].child)} is that of {whom} with another sign between them"
+        if len(used) == 1:
+            finding = f"the derivative of {named(group[0].child)} is that of the power of {whom} alone"
+        yield Spoil(cause, 1.5 + extra, finding + words, "(a - b)^2 gives 2 (a - b).", rule_for(group, rule))
 
 
 def of_another(op: str) -> list[tuple[str, Callable]]:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.tape import Edge, Entry, Jump, Rule, Tape, unbroadcast
+from minis2s.gradcheck.diagnosis import forms
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Entry, Jump, Rule, Tape
+from minis2s.gradcheck.diagnosis.tape.rules import unbroadcast
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Spoil:
     label: str = ""
     jumps: dict[int, tuple[int, Jump | None]] = field(default_factory=dict)
     scales: dict[int, np.ndarray] = field(default_factory=dict)
+    detours: dict[int, int] = field(default_factory=dict)
     gradients: Callable[[Sequence[np.ndarray]], list[np.ndarray | None]] | None = None
 
 
@@ -67,8 +70,7 @@ def entry_classes(tape: Tape) -> list[list[Entry]]:
 
 
 def parts_of(group: Group) -> Iterator[tuple[Group, str]]:
-    """All edges of a group, and, if it is small, each by itself."""
-    yield group, ""
+    """Of a small group each edge by itself."""
     if 1 < len(group) <= 6 and group[0].child.number < 60:
         for number, edge in enumerate(group):
             words = "first" if number == 0 else "last" if number == len(group) - 1 else f"{number + 1}th"
@@ -84,11 +86,9 @@ def named(entry: Entry) -> str:
             return user.child.label
     if entry.op == "input":
         return "an input"
-    code, _, line = entry.place[0] if entry.place else (None, 0, 0)
-    ours = (
-        code is None or Path(code.co_filename).parent == Path(__file__).parents[1]
-    )  # a form that stands in for theirs
-    return f"the {entry.op}" if ours else f"the {entry.op} of line {line}"
+    code = entry.place[0][0] if entry.place else None
+    ours = code is None or Path(code.co_filename) == Path(forms.__file__)  # a form that stands in for theirs
+    return f"the {entry.op}" if ours else f"the {entry.op} of line {entry.line}"
 
 
 def rule_for(edges: Group, rule: Rule | None) -> dict[int, Rule]:

@@ -7,13 +7,22 @@ from itertools import combinations, pairwise, permutations
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.spoils.edges import descends, goes_to_the_next, is_deviation_path, is_mean_path
+from minis2s.gradcheck.diagnosis.spoils.edges import descends, is_deviation_path, is_mean_path
 from minis2s.gradcheck.diagnosis.spoils.slopes import ACTIVATIONS, wrong_slopes
-from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, entry_classes, is_binary, named, rule_for, scaled
-from minis2s.gradcheck.diagnosis.tape import Edge, Entry, Jump, Rule, Tape, unbroadcast
-
-WAYS = 6
-"""Ways from a value of which any two are tried."""
+from minis2s.gradcheck.diagnosis.spoils.spoil import (
+    Group,
+    Spoil,
+    edge_groups,
+    is_binary,
+    is_two_valued,
+    named,
+    rule_for,
+    scaled,
+    with_operand,
+)
+from minis2s.gradcheck.diagnosis.spoils.values import operand
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Entry, Jump, Rule, Tape
+from minis2s.gradcheck.diagnosis.tape.rules import unbroadcast
 
 
 def of_all_like(tape: Tape) -> Iterator[Spoil]:
@@ -171,54 +180,27 @@ def leads_out(entry: Entry) -> bool:
     return all(user.kind in moved and leads_out(user.child) for user in entry.users)
 
 
-def of_arrivals(tape: Tape) -> Iterator[Spoil]:
-    """Of several gradients that arrive at a value only the first or the last counts."""
-    pictures = any(leaf is not None and leaf.value.ndim == 4 for leaf in tape.leaves)
-    for entry in tape.entries:
-        if len(entry.users) < 2 or entry.value.size < 2:
+def of_exchanged(tape: Tape) -> Iterator[Spoil]:
+    """The factors of two products are exchanged: two matrices of one input, two masks of one shape."""
+    groups = [g for g in edge_groups(tape) if g[0].kind in ("left", "right", "factor", "einsum")]
+    for one, other in combinations(groups, 2):
+        a, b = operand(one[0]), operand(other[0])
+        if a is None or b is None or a.shape != b.shape or len(one) != len(other) or one[0].kind != other[0].kind:
             continue
-        steps = len({(user.child.place, user.slot) for user in entry.users}) < len(entry.users)
-        name = named(entry)
-        for which in ("first", "last"):
-            if steps:
-                step = "last" if which == "first" else "first"
-                cause, cost = "one-step-only", 0.9
-                users = sorted(entry.users, key=lambda u: u.child.number, reverse=which == "first")
-                alone = [u for u in entry.users if (u.child.place, u.slot) == (users[0].child.place, users[0].slot)]
-                if len(alone) == 1:
-                    cause, cost = "branch-missing", 1.2
-                elif pictures:
-                    cause = "sum-missing"
-                what = "place" if pictures else "time step"
-                finding = f"only the {step} {what} contributes to the gradient of {name}"
-                hint = "Was it assigned in the loop, `=` instead of `+=`?"
-            else:
-                weight = entry.op == "input" and all(u.kind in ("right", "gather", "transpose") for u in entry.users)
-                cause, cost = ("tied-counted-once", 1.0) if weight else ("branch-missing", 1.3)
-                finding = f"only one of the {len(entry.users)} uses of {name} is in its gradient"
-                hint = "An input that is used twice receives the sum of both gradients."
-            yield Spoil(cause, cost, finding, hint, keep={entry.number: which})
-
-
-def of_two_ways(tape: Tape) -> Iterator[Spoil]:
-    """Two of the ways from a value, such as those through two gates that look at a cell, are forgotten together."""
-    classes = entry_classes(tape)
-    for group in classes:
-        ways: dict[tuple, list[Edge]] = {}
-        for user in (user for entry in group for user in entry.users):
-            ways.setdefault((user.child.place, user.slot, user.kind), []).append(user)
-        if not 4 <= len(ways) <= WAYS:
+        masks = is_two_valued(a) and is_two_valued(b)
+        if a.size < 2 or np.array_equal(a, b) or not (masks or one[0].parent is other[0].parent):
             continue
-        for a, b in combinations(ways.values(), 2):
-            cause = "branch-missing"
-            if a[-1].child.place == b[-1].child.place:
-                cause = "sum-missing"
-            elif carried := [edge for way in (a, b) if goes_to_the_next(way) for edge in way]:
-                cause = "missing-dc-carry" if carried[0].kind == "factor" else "missing-dh-carry"
-            name, sources = named(group[-1]), f"{named(a[-1].child)} and {named(b[-1].child)}"
-            finding = f"of the {len(ways)} ways back to {name} those from {sources} are missing"
-            hint = f"{name} is used {len(ways)} times: does the gradient of each use arrive?"
-            yield Spoil(cause, 1.5, finding, hint, rule_for([*a, *b], None))
+        pairs = list(zip(one, other, strict=True))
+        swapped = {id(e): v for x, y in pairs for e, v in ((x, operand(y)), (y, operand(x))) if v is not None}
+        finding = f"the factors of {named(one[-1].child)} and {named(other[-1].child)} stand in each other's place"
+        hint = "Which belongs to which?"
+        causes = ("dropout-new-mask", "missing-factor") if masks else ("wrong-gate", "missing-factor")
+        for number, cause in enumerate(causes):
+            yield Spoil(cause, 1.2 + 0.1 * number, finding, hint, dict.fromkeys(swapped, with_operand(swapped)))
+            for here, there in ((one, other), (other, one)) if masks else ():
+                alone = {id(e): v for e, o in zip(here, there, strict=True) if (v := operand(o)) is not None}
+                finding = f"{named(here[-1].parent)} gets back through the mask of {named(there[-1].parent)}"
+                yield Spoil(cause, 1.1 + 0.1 * number, finding, hint, dict.fromkeys(alone, with_operand(alone)))
 
 
 def of_parts(tape: Tape) -> Iterator[Spoil]:

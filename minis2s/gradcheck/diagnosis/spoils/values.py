@@ -8,7 +8,7 @@ import numpy as np
 
 from minis2s.gradcheck.diagnosis.spoils.slopes import ACTIVATIONS, SLOPE_BY_VALUE
 from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, is_binary, named, with_operand
-from minis2s.gradcheck.diagnosis.tape import Edge, Entry, Rule
+from minis2s.gradcheck.diagnosis.tape.entries import Edge, Entry, Rule
 
 OTHERS = 30
 """So many other values are tried in the place of a factor."""
