@@ -47,6 +47,9 @@ def of_blocks(tape: Tape) -> Iterator[Spoil]:
     for group in groups.values():
         for cause, cost, finding, hint, formula in FORMULAS[group[0].kind]:
             yield _spoil(group, cause, cost, finding, hint, formula, group[0].axes)
+        gains = [gain_of(block) for block in group]
+        if group[0].kind != "softmax" and all(gain is not None for gain in gains):
+            yield _without_gain(group, gains)
         for axes in other_axes(group[0]):
             finding = f"the sums on the way back are taken over the axes {axes} instead of {group[0].axes}"
             hint = "Take them over the axes of the forward pass."
@@ -58,6 +61,28 @@ def _spoil(
 ) -> Spoil:
     jumps = {block.top.number: (block.bottom.number, lambda dy, b=block: formula(dy, b, axes)) for block in group}
     return Spoil(cause, cost, finding, hint, jumps=jumps)  # type: ignore[arg-type]
+
+
+def gain_of(block: Block) -> np.ndarray | None:
+    """What the value, and nothing else, is multiplied by next."""
+    users = block.top.users
+    factors = [u.parts["factor"] for u in users if u.kind == "factor" and u.child.op == "multiply"]
+    return factors[0] if len(users) == 1 and factors and np.ndim(factors[0]) else None
+
+
+def _without_gain(group: Sequence[Block], gains: Sequence[np.ndarray | None]) -> Spoil:
+    """The terms with means, of the gradient as it was before it met the gain."""
+
+    def formula(dy: np.ndarray, block: Block, gain: np.ndarray) -> np.ndarray:
+        before = dy / gain
+        return dy / block.scale + RIGHT[block.kind](before, block, block.axes) - before / block.scale
+
+    jumps = {
+        b.top.number: (b.bottom.number, lambda dy, b=b, gain=gain: formula(dy, b, gain))
+        for b, gain in zip(group, gains, strict=True)
+    }
+    hint = "dn = dy gain, in all of the terms."
+    return Spoil("missing-factor", 1.2, "the terms with means lack the gain", hint, jumps=jumps)  # type: ignore[arg-type]
 
 
 def other_axes(block: Block) -> list[tuple[int, ...]]:

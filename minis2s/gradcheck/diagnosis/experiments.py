@@ -369,13 +369,14 @@ def summed_otherwise(evidence: Evidence, elsewhere: Elsewhere) -> Iterator[Candi
         if not 1 < right.size == max(right.shape):
             continue
         sums = {a: dy.sum(tuple(b for b in range(dy.ndim) if b != a)) for a in range(dy.ndim)}
-        if not any(s.size == right.size and np.allclose(s, right.ravel(), rtol=1e-5, atol=1e-7) for s in sums.values()):
+        n = right.size
+        if not any(s.size == n and np.allclose(s, right.ravel(), rtol=1e-5, atol=1e-7) for s in sums.values()):
             continue
         for a, s in sums.items():
-            if s.size == right.size:
+            if s.size >= n:  # of more sums a loop takes the first
                 axes = " and ".join(str(b) for b in range(dy.ndim) if b != a)
                 yield from judged(
-                    evidence, {k: s.reshape(right.shape)}, "wrong-sum-axis", 0.9, "",
+                    evidence, {k: s[:n].reshape(right.shape)}, "wrong-sum-axis", 0.9, "",
                     f"what comes in is summed over the axes {axes}",
                     "Sum over the axes that the forward pass repeats it along.",
                 )  # fmt: skip

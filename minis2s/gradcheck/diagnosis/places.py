@@ -26,6 +26,7 @@ def of_places(tape: Tape) -> Iterator[Spoil]:
     for group in groups:
         if len(group) > 1 and group[0].kind == "part":
             yield from of_painting(group)
+            yield from of_ends(group)
         if len(group) > 1 and group[0].kind in ("factor", "einsum", "left", "right"):
             yield from of_reading(group)
         if len(group) > 1 and group[0].kind == "written":
@@ -98,6 +99,26 @@ def of_painting(group: Group) -> Iterator[Spoil]:
                 yield Spoil(cause, 1.1, finding, hint, dict.fromkeys(to, rule), keep)
 
 
+def of_ends(group: Group) -> Iterator[Spoil]:
+    """A loop over windows begins one too late, or ends one too early: of these places nothing counts."""
+    places = _slices(group)
+    if places is None:
+        return
+    name = named(group[0].parent)
+    hint = "Where does the loop begin, and where does it end?"
+    for axis in range(len(places[0])):
+        starts = [p[axis].start for p in places]
+        for words, end in (("first", min(starts)), ("last", max(starts))):
+            left_out = [e.child for e, start in zip(group, starts, strict=True) if start == end]
+            used = [user.child for window in left_out for user in window.users]
+            if not used or not len(set(starts)) > 1:
+                continue
+            finding = f"the {words} of the places along axis {axis} at which {name} is read does not count"
+            zeros = {entry.number: np.zeros(()) for entry in used}
+            for number, cause in enumerate(("off-by-one", "sum-missing")):
+                yield Spoil(cause, 1.2 + 0.1 * number, finding, hint, scales=zeros)
+
+
 def of_reading(group: Group) -> Iterator[Spoil]:
     """The factor of a product is read at another place of its array."""
     sources = operand_entries(group)
@@ -138,7 +159,8 @@ def _slices(edges: Sequence[Edge]) -> list[Slices] | None:
             index = (*index[:at], *[slice(None)] * (len(shape) - len(index) + 1), *index[at + 1 :])
         full = (*index, *[slice(None)] * (len(shape) - len(index)))
         found.append(tuple(_as_slice(i, n) for i, n in zip(full, shape, strict=True)))
-    return found if all(s.step > 0 for place in found for s in place) else None
+    alike = len({len(place) for place in found}) == 1
+    return found if alike and all(s.step > 0 for place in found for s in place) else None
 
 
 def _as_slice(index: Any, n: int) -> slice:

@@ -12,7 +12,13 @@ from minis2s.gradcheck.diagnosis.spoils.products import of_factor, of_mask, of_o
 from minis2s.gradcheck.diagnosis.spoils.sigma import of_sigma
 from minis2s.gradcheck.diagnosis.spoils.slopes import of_log_sum_exp, of_slope
 from minis2s.gradcheck.diagnosis.spoils.spoil import Group, Spoil, edge_groups, entry_classes, parts_of, products_of_one
-from minis2s.gradcheck.diagnosis.spoils.together import of_all_like, of_exchanged, of_inner_functions, of_parts
+from minis2s.gradcheck.diagnosis.spoils.together import (
+    of_all_like,
+    of_constants,
+    of_exchanged,
+    of_inner_functions,
+    of_parts,
+)
 from minis2s.gradcheck.diagnosis.spoils.values import other_values, sequences_of
 from minis2s.gradcheck.diagnosis.spoils.ways import of_arrivals, of_detours, of_one_of_many, of_way_around
 from minis2s.gradcheck.diagnosis.tape.entries import Tape
@@ -40,6 +46,7 @@ OF_TAPE: tuple[Callable[[Tape], Iterator[Spoil]], ...] = (
     of_parts,
     of_inner_functions,
     of_exchanged,
+    of_constants,
     of_way_around,
     of_one_of_many,
     of_detours,

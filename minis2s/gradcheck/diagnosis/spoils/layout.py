@@ -24,6 +24,12 @@ def of_order(group: Group, words: str) -> Iterator[Spoil]:
     finding = f"the way back to {target} reshapes instead of transposing{words}"
     yield Spoil("permuted-axes", 1.1, finding, hint, rule_for(group, reshaped))
     back = tuple(int(a) for a in np.argsort(axes))
+    if tuple(axes) != back:
+        blocks: Rule = lambda e, dy: dy.transpose(axes).reshape(parent)  # noqa: E731
+        finding = f"the axes of {target} are permuted again instead of back{words}"
+        yield Spoil("permuted-axes", 1.2, finding, hint, rule_for(group, blocks))
+    if len(axes) == 2 and parent[0] == parent[1]:
+        yield Spoil("transposed", 1.2, f"{target} is not turned back{words}", hint, rule_for(group, lambda e, dy: dy))
     orders = [p for p in permutations(range(len(axes))) if p != back and tuple(child[a] for a in p) == parent]
     for order in orders[:SO_MANY_ORDERS]:
         other: Rule = lambda e, dy, p=order: dy.transpose(p)  # noqa: E731

@@ -115,6 +115,18 @@ def of_mask(group: Group, words: str) -> Iterator[Spoil]:
         "What the forward pass hides must receive no gradient: was the mask applied on the way back?",
         rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
     )  # fmt: skip
+    for k, triangle in _other_triangles(np.asarray(group[0].parts["factor"])):
+        yield Spoil(
+            "off-by-one", 1.1 + extra, f"the mask's triangle on the way back to {target} begins at the diagonal {k}",
+            "np.triu(x, 1) has no diagonal, np.triu(x) has: which does the forward pass hide?",
+            rule_for(group, lambda e, dy, kept=triangle: unbroadcast(dy * kept, e.parent.value.shape)),
+        )  # fmt: skip
+    if group[0].child.op in ("maximum", "minimum", "where"):
+        yield Spoil(
+            "activation-derivative-missing", 1.2 + extra, f"the limit of {named(group[0].child)} is not there{words}",
+            "Where a limit holds, the derivative is 0.",
+            rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
+        )  # fmt: skip
     yield Spoil(
         "derivative-at-preactivation", 1.1 + extra, f"the mask on the way back to {target} is (dy > 0){words}",
         "What was compared with 0 in the forward pass?",
@@ -146,6 +158,22 @@ def of_overwriting(group: Group, words: str) -> Iterator[Spoil]:
     finding = f"gradient flows back to {target} exactly where its entries were set to a number"
     inverted: Rule = lambda e, dy: np.where(e.parts["index"], dy, 0)  # noqa: E731
     yield Spoil("mask-inverted", 1.0 + extra, finding + words, hint, rule_for(group, inverted))
+    for k, triangle in _other_triangles(index):
+        finding = f"the triangle of the mask on the way back to {target} begins at the diagonal {k}{words}"
+        hint = "np.triu(x, 1) has no diagonal, np.triu(x) has: which does the forward pass hide?"
+        shifted: Rule = lambda e, dy, hidden=triangle: np.where(hidden, 0, dy)  # noqa: E731
+        yield Spoil("off-by-one", 1.1 + extra, finding, hint, rule_for(group, shifted))
+
+
+def _other_triangles(mask: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Where a mask is a triangle, those that are one diagonal larger and smaller."""
+    mask = np.asarray(mask) != 0
+    if mask.ndim < 2 or min(mask.shape[-2:]) < 3:
+        return
+    for make in (np.triu, np.tril):
+        for k in range(-2, 3):
+            if np.array_equal(mask, make(np.ones(mask.shape), k) != 0):
+                yield from ((n, make(np.ones(mask.shape), n) != 0) for n in (k - 1, k + 1))
 
 
 def target_shape(group: Group) -> tuple[int, ...]:

@@ -45,6 +45,12 @@ def of_all_like(tape: Tape) -> Iterator[Spoil]:
                     finding = f"the derivative of {name} is computed as {spelt}"
                     hint = "Which value was the derivative fed with?"
                     yield Spoil("derivative-at-preactivation", cost + 0.4, finding, hint, rule_for(group, spelt_so))
+    for op, left, words in (("sqrt", 0.5, "the root"), ("exp", 1.0, "the exponential"), ("absolute", 1.0, "the sign")):
+        group = [e for e in edges if e.kind == "slope" and e.child.op == op]
+        if len({e.child.place for e in group}) > 1:
+            finding = f"{words} is missing in every derivative of {op}"
+            flat: Rule = lambda e, dy, c=left: c * dy  # noqa: E731
+            yield Spoil("missing-factor", 1.4, finding, "What is its derivative?", rule_for(group, flat))
     for cause in ("missing-dh-carry", "missing-dc-carry"):
         group = [e for e in edges if e.kind == "carry" and e.parts["cause"] == cause]
         for part, words in ((group, ""), (group[1:], "")):
@@ -110,11 +116,13 @@ def _stopped(entry: Entry, bottom: Entry) -> Spoil:
     while below is not bottom and below.edges:
         ops.append(below.op)
         below = below.edges[0].parent
-    logvar = below is bottom and "exp" in ops
+    logvar = below is bottom and "exp" in ops and "log1p" not in ops and "log" not in ops
     finding = f"the gradient of {named(entry)} is taken for that of {named(bottom)}"
     hint = "Is the derivative of the inner function missing? The chain rule goes on to the input."
     jumps: dict[int, tuple[int, Jump | None]] = {entry.number: (bottom.number, None)}
-    return Spoil("logvar-as-sigma" if logvar else "missing-factor", 1.3 if logvar else 1.5, finding, hint, jumps=jumps)
+    softplus = below is bottom and "exp" in ops and not logvar
+    cause = "logvar-as-sigma" if logvar else "activation-derivative-missing" if softplus else "missing-factor"
+    return Spoil(cause, 1.3 if logvar or softplus else 1.5, finding, hint, jumps=jumps)
 
 
 def of_all_masks(edges: Sequence[Edge]) -> Iterator[Spoil]:
@@ -178,6 +186,21 @@ def leads_out(entry: Entry) -> bool:
     """Does a value go to the output alone?"""
     moved = ("written", "overwritten", "stacked", "joined", "reshape", "transpose")
     return all(user.kind in moved and leads_out(user.child) for user in entry.users)
+
+
+def of_constants(tape: Tape) -> Iterator[Spoil]:
+    """An array of constants, such as the sines of a rotation, with the wrong sign wherever it is used."""
+    by_value: dict[bytes, list[Edge]] = {}
+    for entry in tape.entries:
+        for edge in entry.edges:
+            factor = np.abs(edge.parts.get("factor", 0.0))
+            if edge.kind == "factor" and factor.size > 1 and len(entry.edges) == 1 and not is_two_valued(factor):
+                by_value.setdefault(factor.tobytes(), []).append(edge)
+    for group in by_value.values():
+        if len({edge.child.place for edge in group}) > 1:
+            finding = f"the constants that {named(group[0].parent)} is multiplied by have the wrong sign"
+            hint = "A rotation is undone by that of the other direction: sin changes its sign, cos does not."
+            yield Spoil("wrong-sign", 1.4, finding, hint, rule_for(group, scaled(-1)))
 
 
 def of_exchanged(tape: Tape) -> Iterator[Spoil]:

@@ -143,7 +143,8 @@ def _replaced(group: Group, own: list[Entry], kind: Entry, values: list[np.ndarr
     when = {0: "", 1: " of the step after", -1: " of the step before"}[shift]
     finding = finding.replace(wrong, wrong + when, 1) if when else finding
     also = "derivative-at-preactivation" if edge.kind == "slope" else "missing-factor"  # so it may be called, too
-    for name, extra in {also: 0.2, cause: 0.0}.items():
+    gates = {"wrong-gate": 0.3} if is_gate(kind) and edge.kind == "factor" else {}
+    for name, extra in ({also: 0.2} | gates | {cause: 0.0}).items():
         yield Spoil(
             name, cost + extra, finding, f"{right} or {wrong}{when}?", dict.fromkeys(by_edge, rule), label=right
         )
