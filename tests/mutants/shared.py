@@ -144,3 +144,194 @@ def tokens_and_tables(rng):
     """Ids (B, T), a table of words (V, C), and one of places (L, C) that is longer than the sentences."""
     ids = np.array([[2, 5, 2, 1], [0, 3, 5, 5], [4, 1, 0, 2]])
     return ids, rng.standard_normal((6, 3)), rng.standard_normal((5, 3))
+
+
+def softmax_2(scores):
+    e = np.exp(scores - np.max(scores, axis=1, keepdims=True))
+    return e / np.sum(e, axis=1, keepdims=True)
+
+
+def draw_2(*shapes):
+    """Inputs of these shapes, none of them zero."""
+    return lambda rng: tuple(0.8 * rng.standard_normal(s) for s in shapes)
+
+
+def draw_3(*shapes):
+    """A function that draws arrays of these shapes."""
+    return lambda rng: tuple(0.8 * rng.standard_normal(shape) for shape in shapes)
+
+
+def average_inputs(rng):
+    return (rng.standard_normal((2, 3, 6, 4)),)
+
+
+def draw_4(*shapes):
+    """Inputs of these shapes."""
+    return lambda rng: tuple(rng.standard_normal(s) for s in shapes)
+
+
+def draw_5(*shapes):
+    """Inputs of these shapes, small enough that no tanh is flat."""
+    return lambda rng: tuple(0.7 * rng.standard_normal(shape) for shape in shapes)
+
+
+def elman(x, h, W, U, b):
+    """The states at every step of (T, N, D), and the way back, for either direction."""
+    states = [h]
+    for x_t in x:
+        states.append(np.tanh(x_t @ W + states[-1] @ U + b))
+
+    def backward(dstates):
+        dx, dh, dW, dU, db = (np.zeros_like(p) for p in (x, h, W, U, b))
+        for t in reversed(range(len(x))):
+            da = (dstates[t] + dh) * (1 - states[t + 1] ** 2)
+            dx[t], dh = da @ W.T, da @ U.T
+            dW += x[t].T @ da
+            dU += states[t].T @ da
+            db += da.sum(axis=0)
+        return dx, dh, dW, dU, db
+
+    return np.array(states[1:]), backward
+
+
+def labelled_rows(rng):
+    """Rows (N, 4) and one of three classes for each."""
+    return rng.standard_normal((6, 4)), np.array([0, 2, 1, 1, 0, 2])
+
+
+def softmax_3(a):
+    e = np.exp(a - np.max(a, axis=1, keepdims=True))
+    return e / np.sum(e, axis=1, keepdims=True)
+
+
+def draw_6(*shapes):
+    """Inputs of these shapes."""
+    return lambda rng: tuple(rng.standard_normal(shape) for shape in shapes)
+
+
+def arrays_2(*shapes):
+    """A function that draws arrays of these shapes."""
+    return lambda rng: tuple(0.8 * rng.standard_normal(shape) for shape in shapes)
+
+
+def elman_2(x, h0, W, U, b):
+    """One direction of one layer over x (T, N, D), weights (D, H) and (H, H); the states, and the way back."""
+    hs = [h0]
+    for x_t in x:
+        hs.append(np.tanh(x_t @ W + hs[-1] @ U + b))
+
+    def backward(dhs):
+        dx, dW, dU, db, dh = (np.zeros_like(a) for a in (x, W, U, b, h0))
+        for t in reversed(range(len(x))):
+            da = (dhs[t] + dh) * (1 - hs[t + 1] ** 2)
+            dx[t] = da @ W.T
+            dW += x[t].T @ da
+            dU += hs[t].T @ da
+            db += da.sum(axis=0)
+            dh = da @ U.T
+        return dx, dh, dW, dU, db
+
+    return np.array(hs[1:]), backward
+
+
+def softmax_back(p, dp):
+    """Of a softmax over the last axis."""
+    return p * (dp - np.sum(p * dp, axis=-1, keepdims=True))
+
+
+def shapes_2(*shapes, scale=0.8):
+    """A function that draws inputs of these shapes."""
+    return lambda rng: tuple(scale * rng.standard_normal(s) for s in shapes)
+
+
+def softmax_4(a):
+    e = np.exp(a - np.max(a, axis=-1, keepdims=True))
+    return e / np.sum(e, axis=-1, keepdims=True)
+
+
+def draw_7(*shapes):
+    """Inputs of these shapes."""
+    return lambda rng: tuple(rng.standard_normal(shape) for shape in shapes)
+
+
+def normal_2(*shapes):
+    """A function that draws arrays of these shapes."""
+    return lambda rng: tuple(0.8 * rng.standard_normal(shape) for shape in shapes)
+
+
+def elman_3(x, h0, Wx, Wh, b):
+    """One layer over x (T, N, D); its states, and the way back."""
+    h = np.zeros((len(x) + 1, *h0.shape))
+    h[0] = h0
+    for t in range(len(x)):
+        h[t + 1] = np.tanh(x[t] @ Wx + h[t] @ Wh + b)
+
+    def backward(dout):
+        da, dh = np.zeros_like(dout), np.zeros_like(h0)
+        for t in reversed(range(len(x))):
+            da[t] = (dout[t] + dh) * (1 - h[t + 1] ** 2)
+            dh = da[t] @ Wh.T
+        dWx, dWh = np.einsum("tnd,tnh->dh", x, da), np.einsum("tnk,tnh->kh", h[:-1], da)
+        return da @ Wx.T, dh, dWx, dWh, da.sum(axis=(0, 1))
+
+    return h[1:].copy(), backward
+
+
+def arrays_3(*shapes):
+    """A function that draws arrays of these shapes."""
+    return lambda rng: tuple(0.8 * rng.standard_normal(shape) for shape in shapes)
+
+
+def memory_2(x, h0, c0, W, U, b):
+    """An LSTM over x (T, N, D), gates i f o g side by side; all states, the last cell, and the way back."""
+    T, H = len(x), h0.shape[1]
+    h, c, kept, hs = h0, c0, [], []
+    for t in range(T):
+        z = x[t] @ W + h @ U + b
+        i, f, o = np.split(sigmoid(z[:, : 3 * H]), 3, axis=1)
+        g = np.tanh(z[:, 3 * H :])
+        c_new = f * c + i * g
+        kept.append((h, c, i, f, o, g, np.tanh(c_new)))
+        h, c = o * np.tanh(c_new), c_new
+        hs.append(h)
+
+    def backward(dhs, dh, dc):
+        dx, dW, dU, db = (np.zeros_like(a) for a in (x, W, U, b))
+        for t in reversed(range(T)):
+            h_old, c_old, i, f, o, g, tc = kept[t]
+            dh = dh + dhs[t]
+            dc = dc + dh * o * (1 - tc**2)
+            dz = np.hstack([dc * g * i * (1 - i), dc * c_old * f * (1 - f), dh * tc * o * (1 - o), dc * i * (1 - g**2)])
+            dx[t] = dz @ W.T
+            dW += x[t].T @ dz
+            dU += h_old.T @ dz
+            db += dz.sum(axis=0)
+            dh, dc = dz @ U.T, dc * f
+        return dx, dh, dc, dW, dU, db
+
+    return np.array(hs), c, backward
+
+
+def arrays_4(*shapes):
+    """Draws arrays of these shapes."""
+    return lambda rng: tuple(rng.standard_normal(s) for s in shapes)
+
+
+rows_matrix_bias = arrays_4((6, 4), (4, 3), (3,))
+
+
+def square_affine_inputs(rng):
+    return rng.standard_normal((3, 4)), rng.standard_normal((4, 4)), rng.standard_normal(4)
+
+
+def hidden_layer(rng):
+    return rng.standard_normal((4, 5)), rng.standard_normal((6, 5)), rng.standard_normal((3, 6))
+
+
+def matrix(rng):
+    return (rng.standard_normal((3, 4)),)
+
+
+def column_network(rng):
+    """Examples in columns (D, N); matrices and columns of biases of two layers."""
+    return tuple(rng.standard_normal(s) for s in [(3, 5), (4, 3), (4, 1), (2, 4), (2, 1)])

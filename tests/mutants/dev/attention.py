@@ -1,10 +1,17 @@
 # ruff: noqa: RUF059 (students unpack every shape)
-"""Softmax and attention, as students write them: each with one mistake in its backward pass."""
+"""Attention: scores, masks, heads, and what is mixed by the weights: each with one mistake."""
 
 import numpy as np
 
 from mutants import mutant
-from mutants.shared import bilinear_inputs, padded_memory, queries_keys_values, sequences_of_one_length, stable_softmax
+from mutants.shared import (
+    bilinear_inputs,
+    draw_4,
+    padded_memory,
+    queries_keys_values,
+    sequences_of_one_length,
+    stable_softmax,
+)
 
 
 @mutant(
@@ -133,32 +140,6 @@ def bilinear_weight_transposed(state, encoder_outputs, W):
     return score, backward
 
 
-def self_attention_inputs(rng):
-    D = 4
-    return (rng.standard_normal((2, 5, D)), *(0.7 * rng.standard_normal((D, D)) for _ in range(3)))
-
-
-@mutant("self_attention_without_value_path", cause="branch-missing", inputs=self_attention_inputs, wrong=("dx",))
-def self_attention_without_value_path(x, Wq, Wk, Wv):
-    """Causal self-attention with one head: x is query, key and value at once."""
-    B, L, D = x.shape
-    q, k, v = x @ Wq, x @ Wk, x @ Wv
-    causal = np.tril(np.ones((L, L), dtype=bool))
-    s = np.where(causal, q @ np.transpose(k, (0, 2, 1)) / np.sqrt(D), -1e9)
-    p = stable_softmax(s)
-
-    def backward(dy):
-        dv = p.transpose(0, 2, 1) @ dy
-        dp = dy @ v.transpose(0, 2, 1)
-        ds = p * (dp - np.sum(dp * p, axis=-1, keepdims=True)) / np.sqrt(D)
-        dq, dk = ds @ k, ds.transpose(0, 2, 1) @ q
-        dx = dq @ Wq.T + dk @ Wk.T  # right: dx = dq @ Wq.T + dk @ Wk.T + dv @ Wv.T
-        flat = x.reshape(-1, D).T
-        return dx, flat @ dq.reshape(-1, D), flat @ dk.reshape(-1, D), flat @ dv.reshape(-1, D)
-
-    return p @ v, backward
-
-
 @mutant(
     "attention_gradients_for_keys_and_values_swapped",
     cause="swapped-gradients",
@@ -200,9 +181,6 @@ def attention_backward_multiplies_the_wrong_way(queries, memory):
         return np.einsum("nts,snh->tnh", dscore, memory), dmemory
 
     return context, backward
-
-
-# ------------------------------------------------------------------------------------------------- more of one function
 
 
 @mutant("log_softmax_without_its_sum", cause="sum-missing", like="log_softmax", wrong=("dx",))
@@ -272,37 +250,6 @@ def location_scores_gradient_of_what_was_used(query, weight):
     return np.einsum("tnq,sq->nts", query, used), backward
 
 
-def two_heads(rng):
-    return rng.standard_normal((3, 6)), rng.standard_normal((3, 6)), rng.standard_normal((6, 6))
-
-
-@mutant("two_heads_joined_the_wrong_way_round", cause="permuted-heads", inputs=two_heads, wrong=("dx",))
-def two_heads_joined_the_wrong_way_round(x, memory, weight):
-    """Two heads of three features, each with its own softmax."""
-    keys = memory @ weight
-    left, right = slice(0, 3), slice(3, 6)
-
-    def softmax(a):
-        e = np.exp(a - a.max(1, keepdims=True))
-        return e / e.sum(1, keepdims=True)
-
-    p = [softmax(x[:, h] @ keys[:, h].T) for h in (left, right)]
-    out = np.hstack([p[0] @ memory[:, left], p[1] @ memory[:, right]])
-
-    def backward(dout):
-        dmemory, dkeys, dxs = np.zeros_like(memory), np.zeros_like(keys), []
-        for p_h, h in zip(p, (left, right), strict=True):
-            dp = dout[:, h] @ memory[:, h].T
-            ds = p_h * (dp - (dp * p_h).sum(1, keepdims=True))
-            dmemory[:, h] += p_h.T @ dout[:, h]
-            dkeys[:, h] = ds.T @ x[:, h]
-            dxs.append(ds @ keys[:, h])
-        dx = np.hstack([dxs[1], dxs[0]])  # right: dx = np.hstack([dxs[0], dxs[1]])
-        return dx, dmemory + dkeys @ weight.T, memory.T @ dkeys
-
-    return out, backward
-
-
 @mutant("attend_weights_are_only_looked_at", cause="branch-missing", like="attend", wrong=("dscores",))
 def attend_weights_are_only_looked_at(scores, memory, mask):
     keep = mask.T[:, None, :]
@@ -355,42 +302,6 @@ def mean_of_the_padding(memory, mask):
         return keep[:, :, None] * (dmean / count), None
 
     return (memory * real[:, :, None]).sum(axis=0) / count, backward
-
-
-# ------------------------------------------------------------------------------------------------- heads and steps
-
-
-def heads_inputs(rng):
-    return (rng.standard_normal((2, 3, 6)), *(0.6 * rng.standard_normal((6, 6)) for _ in range(4)))
-
-
-@mutant("heads_reshaped_on_the_way_back", cause="permuted-heads", also=("permuted-axes",), inputs=heads_inputs,
-        wrong=("dx", "dWq", "dWk", "dWv"))  # fmt: skip
-def heads_reshaped_on_the_way_back(x, Wq, Wk, Wv, Wo):
-    """Two heads of three features."""
-    N, T, D = x.shape
-
-    def split(a):
-        return a.reshape(N, T, 2, D // 2).transpose(0, 2, 1, 3)
-
-    def join(a):
-        return a.transpose(0, 2, 1, 3).reshape(N, T, D)
-
-    q, k, v = split(x @ Wq), split(x @ Wk), split(x @ Wv)
-    p = stable_softmax(q @ k.swapaxes(2, 3) / np.sqrt(D // 2))
-    joined = join(p @ v)
-
-    def backward(dy):
-        dheads = (dy @ Wo.T).reshape(N, 2, T, D // 2)  # right: dheads = split(dy @ Wo.T)
-        dv = p.swapaxes(2, 3) @ dheads
-        dp = dheads @ v.swapaxes(2, 3)
-        ds = p * (dp - (p * dp).sum(axis=3, keepdims=True)) / np.sqrt(D // 2)
-        dq, dk, dv = join(ds @ k), join(ds.swapaxes(2, 3) @ q), join(dv)
-        flat = x.reshape(-1, D).T
-        dWs = [flat @ d.reshape(-1, D) for d in (dq, dk, dv)]
-        return dq @ Wq.T + dk @ Wk.T + dv @ Wv.T, *dWs, joined.reshape(-1, D).T @ dy.reshape(-1, D)
-
-    return joined @ Wo, backward
 
 
 def decoder_step_inputs(rng):
@@ -662,40 +573,6 @@ def fused_projection_key_query_value(x, w_qkv, b_qkv):
     return att @ v, backward
 
 
-def six_heads_on_two(rng):
-    """Queries of six heads (N, T, 6, A), keys and values of two (N, S, 2, A)."""
-    return rng.standard_normal((2, 4, 6, 3)), rng.standard_normal((2, 5, 2, 3)), rng.standard_normal((2, 5, 2, 3))
-
-
-@mutant(
-    "grouped_queries_repeat_undone_as_tile",
-    cause="wrong-sum-axis",
-    inputs=six_heads_on_two,
-    wrong=("dkeys", "dvalues"),
-    note="`repeat` gives 000111, and `tile` would give 010101",
-)
-def grouped_queries_repeat_undone_as_tile(queries, keys, values):
-    """Three heads of queries share one head of keys and values."""
-    N, S, kv_heads, width = keys.shape
-    groups = queries.shape[2] // kv_heads
-    k_rep, v_rep = np.repeat(keys, groups, axis=2), np.repeat(values, groups, axis=2)
-    A = stable_softmax(np.einsum("nthd,nshd->nhts", queries, k_rep) / np.sqrt(width))
-
-    def undo_repeat(d):
-        # right: return d.reshape(N, S, kv_heads, groups, width).sum(axis=3)
-        return d.reshape(N, S, groups, kv_heads, width).sum(axis=2)
-
-    def backward(dO):
-        dA = np.einsum("nthd,nshd->nhts", dO, v_rep)
-        dS = A * (dA - (dA * A).sum(axis=-1, keepdims=True)) / np.sqrt(width)
-        dqueries = np.einsum("nhts,nshd->nthd", dS, k_rep)
-        dk_rep = np.einsum("nhts,nthd->nshd", dS, queries)
-        dv_rep = np.einsum("nhts,nthd->nshd", A, dO)
-        return dqueries, undo_repeat(dk_rep), undo_repeat(dv_rep)
-
-    return np.einsum("nhts,nshd->nthd", A, v_rep), backward
-
-
 @mutant(
     "alignment_network_without_its_tanh",
     cause="activation-derivative-missing",
@@ -793,46 +670,6 @@ def multiplicative_attention_matrix_lies_on_its_side(dec, enc, Wa):
     return ctx, backward
 
 
-def words_and_matrices_of_heads(rng):
-    """Words (L, D), for each of three heads three matrices (D, A), and one (3 * A, D) for the way out."""
-    L, D, A = 5, 4, 2
-    heads = (0.8 * rng.standard_normal((3, D, A)) for _ in range(3))
-    return (rng.standard_normal((L, D)), *heads, 0.8 * rng.standard_normal((3 * A, D)))
-
-
-@mutant(
-    "multi_head_loop_the_last_head_speaks_for_all",
-    cause="sum-missing",
-    inputs=words_and_matrices_of_heads,
-    wrong=("dX",),
-    note="`=` in the loop over the heads, which all read the same words",
-)
-def multi_head_loop_the_last_head_speaks_for_all(X, WQ, WK, WV, WO):
-    """A list of heads, put side by side, and a matrix on all of them."""
-    h, _, d_k = WQ.shape
-    heads, kept = [], []
-    for i in range(h):
-        Q, K, V = X @ WQ[i], X @ WK[i], X @ WV[i]
-        S = stable_softmax(Q @ K.T / np.sqrt(d_k))
-        kept.append((Q, K, V, S))
-        heads.append(S @ V)
-    Z = np.concatenate(heads, axis=1)
-
-    def backward(dY):
-        dZ, dWO = dY @ WO.T, Z.T @ dY
-        dX, dWQ, dWK, dWV = (np.zeros_like(p) for p in (X, WQ, WK, WV))
-        for i, dhead in enumerate(np.split(dZ, h, axis=1)):
-            Q, K, V, S = kept[i]
-            dV, dS = S.T @ dhead, dhead @ V.T
-            dlogit = S * (dS - np.sum(S * dS, axis=1, keepdims=True)) / np.sqrt(d_k)
-            dQ, dK = dlogit @ K, dlogit.T @ Q
-            dWQ[i], dWK[i], dWV[i] = X.T @ dQ, X.T @ dK, X.T @ dV
-            dX = dQ @ WQ[i].T + dK @ WK[i].T + dV @ WV[i].T  # right: dX += dQ @ WQ[i].T + dK @ WK[i].T + dV @ WV[i].T
-        return dX, dWQ, dWK, dWV, dWO
-
-    return Z @ WO, backward
-
-
 @mutant(
     "attention_weights_cleared_after_the_softmax_on_the_way_there_only",
     cause="mask-not-applied",
@@ -854,3 +691,650 @@ def attention_weights_cleared_after_the_softmax_on_the_way_there_only(q, k, v, i
         return np.einsum("nts,nsd->ntd", ds, k), np.einsum("nts,ntd->nsd", ds, q), dv, None
 
     return np.einsum("nts,nsd->ntd", w_kept, v), backward
+
+
+def words_and_projections_2(rng):
+    """Words (N, L, D), and the matrices (D, A), (D, A), (D, E) of queries, keys and values."""
+    return tuple(0.8 * rng.standard_normal(s) for s in [(2, 5, 4), (4, 3), (4, 3), (4, 6)])
+
+
+@mutant(
+    "self_attention_values_keep_their_share_for_themselves",
+    cause="branch-missing",
+    inputs=words_and_projections_2,
+    wrong=("dx",),
+    note="the words are queries, keys and values, three times the same x",
+)
+def self_attention_values_keep_their_share_for_themselves(x, Wq, Wk, Wv):
+    q, k, v = x @ Wq, x @ Wk, x @ Wv
+    scale = 1 / np.sqrt(Wq.shape[1])
+    att = stable_softmax(q @ k.transpose(0, 2, 1) * scale)
+
+    def backward(dout):
+        dv = att.transpose(0, 2, 1) @ dout
+        datt = dout @ v.transpose(0, 2, 1)
+        dscore = att * (datt - np.sum(datt * att, axis=-1, keepdims=True)) * scale
+        dq, dk = dscore @ k, dscore.transpose(0, 2, 1) @ q
+        dWq, dWk, dWv = (np.einsum("nld,nla->da", x, d) for d in (dq, dk, dv))
+        dx = dq @ Wq.T + dk @ Wk.T  # right: dx = dq @ Wq.T + dk @ Wk.T + dv @ Wv.T
+        return dx, dWq, dWk, dWv
+
+    return att @ v, backward
+
+
+@mutant(
+    "self_attention_keys_asked_as_the_queries_were",
+    cause="transposed",
+    inputs=sequences_of_one_length,
+    wrong=("dk",),
+    note="the scores are a square",
+)
+def self_attention_keys_asked_as_the_queries_were(q, k, v):
+    N, L, D = q.shape
+    probs = np.zeros((N, L, L))
+    out = np.zeros((N, L, D))
+    for n in range(N):
+        probs[n] = stable_softmax(q[n] @ k[n].T / np.sqrt(D))
+        out[n] = probs[n] @ v[n]
+
+    def backward(dout):
+        dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+        for n in range(N):
+            p = probs[n]
+            dp = dout[n] @ v[n].T
+            ds = p * (dp - (p * dp).sum(axis=1)[:, None]) / np.sqrt(D)
+            dq[n] = ds @ k[n]
+            dk[n] = ds @ q[n]  # right: dk[n] = ds.T @ q[n]
+            dv[n] = p.T @ dout[n]
+        return dq, dk, dv
+
+    return out, backward
+
+
+def decoder_and_encoder(rng):
+    """A decoder's state (N, H), the encoder's (N, S, E), matrices (H, A) and (E, A), a bias (A,), a vector (A,)."""
+    return tuple(rng.standard_normal(s) for s in [(3, 4), (3, 5, 2), (4, 6), (2, 6), (6,), (6,)])
+
+
+def tanh_prime(z):
+    return 1 - np.tanh(z) ** 2
+
+
+@mutant(
+    "bahdanau_slope_of_what_is_bent_already",
+    cause="derivative-at-preactivation",
+    inputs=decoder_and_encoder,
+    wrong=("ds", "dh", "dWa", "dUa", "db"),
+    note="a derivative in terms of the input, called with the output",
+)
+def bahdanau_slope_of_what_is_bent_already(s, h, Wa, Ua, b, va):
+    z = (s @ Wa)[:, None, :] + h @ Ua + b
+    hidden = np.tanh(z)
+
+    def backward(de):
+        dhidden = de[:, :, None] * va
+        dz = dhidden * tanh_prime(hidden)  # right: dz = dhidden * tanh_prime(z)
+        dva = np.sum(de[:, :, None] * hidden, axis=(0, 1))
+        dquery = dz.sum(axis=1)
+        dUa = np.einsum("nse,nsa->ea", h, dz)
+        return dquery @ Wa.T, dz @ Ua.T, s.T @ dquery, dUa, dz.sum(axis=(0, 1)), dva
+
+    return hidden @ va, backward
+
+
+@mutant(
+    "weight_sum_each_factor_meets_itself",
+    cause="missing-factor",
+    inputs=lambda rng: (rng.standard_normal((3, 5, 4)), rng.standard_normal((3, 5))),
+    wrong=("dhs", "da"),
+    note="the node of a product hands out the gradient times the other factor",
+)
+def weight_sum_each_factor_meets_itself(hs, a):
+    """The context: states (N, T, H), weighted by (N, T)."""
+    N, T, H = hs.shape
+    ar = a.reshape(N, T, 1).repeat(H, axis=2)
+    c = np.sum(hs * ar, axis=1)
+
+    def backward(dc):
+        dt = dc.reshape(N, 1, H).repeat(T, axis=1)
+        dar = dt * ar  # right: dar = dt * hs
+        dhs = dt * hs  # right: dhs = dt * ar
+        da = np.sum(dar, axis=2)
+        return dhs, da
+
+    return c, backward
+
+
+@mutant(
+    "luong_context_and_state_cut_the_wrong_way_round",
+    cause="swapped-gradients",
+    inputs=lambda rng: tuple(0.7 * rng.standard_normal(s) for s in [(3, 4), (3, 4), (8, 5), (5,)]),
+    wrong=("dcontext", "dh"),
+    note="the context stands in front",
+)
+def luong_context_and_state_cut_the_wrong_way_round(context, h, Wc, bc):
+    """The attentional state, of the context and the decoder's state."""
+    H = h.shape[1]
+    concat = np.concatenate([context, h], axis=1)
+    h_tilde = np.tanh(np.dot(concat, Wc) + bc)
+
+    def backward(dh_tilde):
+        dpre = dh_tilde * (1 - h_tilde**2)
+        dconcat = np.dot(dpre, Wc.T)
+        # right: dcontext, dh = dconcat[:, :H].copy(), dconcat[:, H:].copy()
+        dh, dcontext = dconcat[:, :H].copy(), dconcat[:, H:].copy()
+        return dcontext, dh, np.dot(concat.T, dpre), np.sum(dpre, axis=0)
+
+    return h_tilde, backward
+
+
+def long_sentence(rng):
+    """Queries and keys (T, D), values (T, E)."""
+    return tuple(rng.standard_normal(s) for s in [(7, 3), (7, 3), (7, 4)])
+
+
+@mutant(
+    "local_attention_window_ends_early_on_the_way_back",
+    cause="off-by-one",
+    also=("sum-missing",),
+    inputs=long_sentence,
+    wrong=("dq", "dk", "dv"),
+    note="the end of a range is not in it",
+)
+def local_attention_window_ends_early_on_the_way_back(q, k, v):
+    """Every word sees two to its left and two to its right."""
+    T, w = len(q), 2
+    weights = np.zeros((T, T))
+    for t in range(T):
+        window = slice(max(0, t - w), t + w + 1)
+        weights[t, window] = stable_softmax(k[window] @ q[t])
+    out = weights @ v
+
+    def backward(dout):
+        dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+        for t in range(T):
+            dweight = v @ dout[t]
+            dscore = weights[t] * (dweight - weights[t] @ dweight)
+            # right: for s in range(max(0, t - w), min(T, t + w + 1)):
+            for s in range(max(0, t - w), min(T, t + w)):
+                dq[t] += dscore[s] * k[s]
+                dk[s] += dscore[s] * q[t]
+                dv[s] += weights[t, s] * dout[t]
+        return dq, dk, dv
+
+    return out, backward
+
+
+@mutant(
+    "cross_attention_source_answers_for_its_keys_only",
+    cause="branch-missing",
+    inputs=draw_4((2, 3, 4), (2, 5, 6), (4, 3), (6, 3), (6, 2)),
+    wrong=("dmemory",),
+    note="keys and values are made of the same memory",
+)
+def cross_attention_source_answers_for_its_keys_only(x, memory, Wq, Wk, Wv):
+    """Words of the target (N, T, D) look at the source (N, S, E)."""
+    d_k = Wq.shape[1]
+    Q, K, V = x @ Wq, memory @ Wk, memory @ Wv
+    A = stable_softmax(Q @ K.transpose(0, 2, 1) / np.sqrt(d_k))
+
+    def backward(dout):
+        dA = dout @ V.transpose(0, 2, 1)
+        dV = A.transpose(0, 2, 1) @ dout
+        dscores = A * (dA - np.sum(dA * A, axis=-1, keepdims=True)) / np.sqrt(d_k)
+        dQ, dK = dscores @ K, dscores.transpose(0, 2, 1) @ Q
+        dWq = np.einsum("ntd,nta->da", x, dQ)
+        dWk = np.einsum("nse,nsa->ea", memory, dK)
+        dWv = np.einsum("nse,nsa->ea", memory, dV)
+        dmemory = dK @ Wk.T  # right: dmemory = dK @ Wk.T + dV @ Wv.T
+        return dQ @ Wq.T, dmemory, dWq, dWk, dWv
+
+    return A @ V, backward
+
+
+@mutant(
+    "late_mask_lets_hidden_words_pull_at_the_scores",
+    cause="mask-not-applied",
+    inputs=padded_memory,
+    wrong=("dq", "dk"),
+    note="the weights are masked after the softmax, so the zeros do not come of themselves on the way back",
+)
+def late_mask_lets_hidden_words_pull_at_the_scores(q, k, v, is_word):
+    N, T, D = q.shape
+    keep = is_word[:, None, :].astype(float)
+    probs = stable_softmax(np.einsum("ntd,nsd->nts", q, k) / D**0.5)
+    weights = probs * keep
+
+    def backward(dcontext):
+        dweights = np.einsum("nte,nse->nts", dcontext, v)
+        dv = np.einsum("nts,nte->nse", weights, dcontext)
+        dprobs = dweights  # right: dprobs = dweights * keep
+        dlogits = probs * (dprobs - np.sum(dprobs * probs, axis=2, keepdims=True)) / D**0.5
+        return np.einsum("nts,nsd->ntd", dlogits, k), np.einsum("nts,ntd->nsd", dlogits, q), dv, None
+
+    return np.einsum("nts,nse->nte", weights, v), backward
+
+
+@mutant(
+    "joined_projection_cut_as_k_q_v_glued_as_q_k_v",
+    cause="permuted-gates",
+    inputs=draw_4((2, 4, 5), (5, 9), (9,)),
+    wrong=("dx", "dW_attn", "db_attn"),
+    note="one matrix for the three",
+)
+def joined_projection_cut_as_k_q_v_glued_as_q_k_v(x, W_attn, b_attn):
+    B, T, C = x.shape
+    k, q, v = np.split(x @ W_attn + b_attn, 3, axis=-1)
+    hidden = np.tril(np.ones((T, T))) == 0
+    att = q @ k.transpose(0, 2, 1) / np.sqrt(k.shape[-1])
+    att[:, hidden] = -np.inf
+    att = stable_softmax(att)
+
+    def backward(dy):
+        datt = dy @ v.transpose(0, 2, 1)
+        dv = att.transpose(0, 2, 1) @ dy
+        dpre = att * (datt - np.sum(att * datt, axis=-1, keepdims=True)) / np.sqrt(k.shape[-1])
+        dq, dk = dpre @ k, dpre.transpose(0, 2, 1) @ q
+        dqkv = np.concatenate([dq, dk, dv], axis=-1)  # right: dqkv = np.concatenate([dk, dq, dv], axis=-1)
+        dW = x.reshape(B * T, C).T @ dqkv.reshape(B * T, -1)
+        return dqkv @ W_attn.T, dW, dqkv.sum(axis=(0, 1))
+
+    return att @ v, backward
+
+
+@mutant(
+    "luong_vector_takes_its_slope_through_another_tanh",
+    cause="derivative-at-preactivation",
+    inputs=draw_4((3, 4), (3, 5, 4), (8, 6), (6,)),
+    wrong=("dh", "dhs", "dWc", "dbc"),
+    note="1 - tanh(x)^2, with the output for x",
+)
+def luong_vector_takes_its_slope_through_another_tanh(h, hs, Wc, bc):
+    """A state of the decoder (N, H) looks at those of the encoder (N, S, H): tanh of both, side by side."""
+    N, S, H = hs.shape
+    align = stable_softmax(np.array([[np.dot(h[n], hs[n, s]) for s in range(S)] for n in range(N)]))
+    context = np.array([align[n] @ hs[n] for n in range(N)])
+    both = np.concatenate([context, h], axis=1)
+    h_tilde = np.tanh(both @ Wc + bc)
+
+    def backward(dh_tilde):
+        dz = dh_tilde * (1 - np.tanh(h_tilde) ** 2)  # right: dz = dh_tilde * (1 - h_tilde**2)
+        dboth = dz @ Wc.T
+        dcontext, dh = dboth[:, :H], dboth[:, H:].copy()
+        dhs = np.zeros_like(hs)
+        for n in range(N):
+            dalign = hs[n] @ dcontext[n]
+            dscore = align[n] * (dalign - align[n] @ dalign)
+            dhs[n] = np.outer(align[n], dcontext[n]) + np.outer(dscore, h[n])
+            dh[n] += dscore @ hs[n]
+        return dh, dhs, both.T @ dz, dz.sum(axis=0)
+
+    return h_tilde, backward
+
+
+@mutant(
+    "feed_forward_block_relu_asks_the_gradient",
+    cause="derivative-at-preactivation",
+    inputs=draw_4((2, 3, 4), (4, 7), (7,), (7, 4), (4,)),
+    wrong=("dx", "dW1", "db1"),
+    note="the ReLU is taken of the gradient: what is below zero there is cut, not what was on the way up",
+)
+def feed_forward_block_relu_asks_the_gradient(x, W1, b1, W2, b2):
+    """The second half of a Transformer's layer, the input is added."""
+    z1 = x @ W1 + b1
+    a1 = np.maximum(0, z1)
+    out = x + a1 @ W2 + b2
+
+    def backward(dout):
+        d_ff = W1.shape[1]
+        dW2 = a1.reshape(-1, d_ff).T @ dout.reshape(-1, dout.shape[-1])
+        db2 = dout.sum(axis=(0, 1))
+        dz1 = dout @ W2.T
+        dz1[dz1 <= 0] = 0  # right: dz1[z1 <= 0] = 0
+        dW1 = x.reshape(-1, x.shape[-1]).T @ dz1.reshape(-1, d_ff)
+        return dout + dz1 @ W1.T, dW1, dz1.sum(axis=(0, 1)), dW2, db2
+
+    return out, backward
+
+
+def points_of_a_curve(rng):
+    """Places asked for (Q, D), known places (K, D), their values (K, E), and a width for each feature (D,)."""
+    return tuple(rng.standard_normal(s) for s in [(4, 3), (6, 3), (6, 2), (3,)])
+
+
+@mutant(
+    "kernel_regression_known_places_pulled_like_those_asked_for",
+    cause="wrong-sign",
+    inputs=points_of_a_curve,
+    wrong=("dkeys",),
+    note="the difference of the two has a minus for one of them",
+)
+def kernel_regression_known_places_pulled_like_those_asked_for(queries, keys, values, w):
+    """Nadaraya and Watson: the nearer a known place, the more its value counts."""
+    diff = queries[:, None, :] - keys[None, :, :]
+    attention_weights = stable_softmax(-np.sum((diff * w) ** 2, axis=2) / 2)
+
+    def backward(dy_hat):
+        dweights = dy_hat @ values.T
+        dscores = attention_weights * (dweights - np.sum(attention_weights * dweights, axis=1, keepdims=True))
+        ddiff = -dscores[:, :, None] * diff * w**2
+        dqueries = np.sum(ddiff, axis=1)
+        dkeys = np.sum(ddiff, axis=0)  # right: dkeys = -np.sum(ddiff, axis=0)
+        dw = np.sum(-dscores[:, :, None] * diff**2 * w, axis=(0, 1))
+        return dqueries, dkeys, attention_weights.T @ dy_hat, dw
+
+    return attention_weights @ values, backward
+
+
+def words_that_look_at_each_other(rng):
+    """Words (N, L, D), two matrices (D, A), a bias (A,) and a vector (A,)."""
+    N, L, D, A = 2, 5, 4, 3
+    return tuple(rng.standard_normal(s) for s in [(N, L, D), (D, A), (D, A), (A,), (A,)])
+
+
+@mutant(
+    "additive_self_attention_queries_summed_over_the_queries",
+    cause="wrong-sum-axis",
+    inputs=words_that_look_at_each_other,
+    wrong=("dx", "dWq"),
+    note="there are as many queries as keys, both sums fit",
+)
+def additive_self_attention_queries_summed_over_the_queries(x, Wq, Wk, b, v):
+    q, k = x @ Wq, x @ Wk
+    features = np.tanh(q[:, :, None, :] + k[:, None, :, :] + b)
+    alpha = stable_softmax(features @ v)
+
+    def backward(dout):
+        dalpha = dout @ x.swapaxes(1, 2)
+        dscore = alpha * (dalpha - np.sum(alpha * dalpha, axis=2, keepdims=True))
+        dpre = dscore[..., None] * v * (1 - features**2)
+        dq = dpre.sum(axis=1)  # right: dq = dpre.sum(axis=2)
+        dk = dpre.sum(axis=1)
+        dx = dq @ Wq.T + dk @ Wk.T + alpha.swapaxes(1, 2) @ dout
+        dWq, dWk = np.einsum("nld,nla->da", x, dq), np.einsum("nld,nla->da", x, dk)
+        return dx, dWq, dWk, dpre.sum(axis=(0, 1, 2)), np.einsum("nts,ntsa->a", dscore, features)
+
+    return alpha @ x, backward
+
+
+def one_sentence(rng):
+    """Queries and keys (T, D), values (T, E)."""
+    return tuple(rng.standard_normal(s) for s in [(6, 3), (6, 3), (6, 4)])
+
+
+@mutant(
+    "causal_attention_takes_the_diagonal_for_the_future",
+    cause="off-by-one",
+    inputs=one_sentence,
+    wrong=("dQ", "dK"),
+    note="`triu` with k=1 on the way there, without it on the way back",
+)
+def causal_attention_takes_the_diagonal_for_the_future(Q, K, V):
+    T, d_k = Q.shape
+    scores = Q @ K.T / np.sqrt(d_k)
+    scores[np.triu(np.ones((T, T)), k=1) == 1] = -1e9
+    P = stable_softmax(scores)
+
+    def backward(dO):
+        dV, dP = P.T @ dO, dO @ V.T
+        dS = P * (dP - np.sum(dP * P, axis=-1, keepdims=True))
+        dS[np.triu(np.ones((T, T))) == 1] = 0  # right: dS[np.triu(np.ones((T, T)), k=1) == 1] = 0
+        return dS @ K / np.sqrt(d_k), dS.T @ Q / np.sqrt(d_k), dV
+
+    return P @ V, backward
+
+
+def document(rng):
+    """States of a sentence (N, T, H), a matrix (H, A), a bias (A,), and the vector (A,) that asks what matters."""
+    return tuple(rng.standard_normal(s) for s in [(3, 5, 4), (4, 6), (6,), (6,)])
+
+
+@mutant(
+    "word_attention_sum_of_the_gradients_without_the_weights",
+    cause="missing-factor",
+    inputs=document,
+    wrong=("dh", "dWw", "dbw", "duw"),
+    note="the softmax takes off the sum of dy where it is the sum of y dy",
+)
+def word_attention_sum_of_the_gradients_without_the_weights(h, Ww, bw, uw):
+    """One vector for a sentence."""
+    N, T, _ = h.shape
+    u = np.tanh(h.dot(Ww) + bw)
+    a = stable_softmax(u.dot(uw))
+    sentence = np.zeros((N, h.shape[2]))
+    for t in range(T):
+        sentence += a[:, t][:, None] * h[:, t]
+
+    def backward(dsentence):
+        da = np.array([(dsentence * h[:, t]).sum(axis=1) for t in range(T)]).T
+        # right: dscore = a * (da - (a * da).sum(axis=1, keepdims=True))
+        dscore = a * (da - da.sum(axis=1, keepdims=True))
+        dh, dWw, dbw, duw = (np.zeros_like(p) for p in (h, Ww, bw, uw))
+        for t in range(T):
+            dpre = dscore[:, t][:, None] * uw * (1 - u[:, t] ** 2)
+            dh[:, t] = a[:, t][:, None] * dsentence + dpre.dot(Ww.T)
+            dWw += h[:, t].T.dot(dpre)
+            dbw += dpre.sum(axis=0)
+            duw += dscore[:, t].dot(u[:, t])
+        return dh, dWw, dbw, duw
+
+    return sentence, backward
+
+
+def relative_inputs(rng):
+    """Queries and keys (N, T, D), values (N, T, E), and a number for every distance (2 * T - 1,)."""
+    N, T, D, E = 2, 4, 3, 5
+    return tuple(rng.standard_normal(s) for s in [(N, T, D), (N, T, D), (N, T, E), (2 * T - 1,)])
+
+
+@mutant(
+    "relative_positions_of_one_distance_overwrite_each_other",
+    cause="repeated-ids-assigned",
+    inputs=relative_inputs,
+    wrong=("dtable",),
+    note="every diagonal of the scores shares a number of the table",
+)
+def relative_positions_of_one_distance_overwrite_each_other(q, k, v, table):
+    T, D = q.shape[1:]
+    distance = np.arange(T)[None, :] - np.arange(T)[:, None] + T - 1
+    attn = stable_softmax(q @ k.transpose(0, 2, 1) * D**-0.5 + table[distance])
+
+    def backward(dy):
+        dattn = dy @ v.transpose(0, 2, 1)
+        dlogits = attn * (dattn - (dattn * attn).sum(axis=-1, keepdims=True))
+        dtable = np.zeros_like(table)
+        dtable[distance] += dlogits.sum(axis=0)  # right: np.add.at(dtable, distance, dlogits.sum(axis=0))
+        dq = dlogits @ k * D**-0.5
+        dk = dlogits.transpose(0, 2, 1) @ q * D**-0.5
+        return dq, dk, attn.transpose(0, 2, 1) @ dy, dtable
+
+    return attn @ v, backward
+
+
+def padded_memory_and_temperature(rng):
+    return (*padded_memory(rng)[:3], np.array([1.7]), padded_memory(rng)[3])
+
+
+@mutant(
+    "learned_temperature_meets_the_infinity_at_padding",
+    cause="not-finite",
+    inputs=padded_memory_and_temperature,
+    wrong=("dtau",),
+    note="padding has the weight 0 and the score -inf, and 0 * inf is no number",
+)
+def learned_temperature_meets_the_infinity_at_padding(q, k, v, tau, is_word):
+    raw = q @ k.transpose(0, 2, 1)
+    scores = np.where(is_word[:, None, :], raw, -np.inf)
+    p = stable_softmax(scores / tau)
+
+    def backward(dout):
+        dp = dout @ v.transpose(0, 2, 1)
+        dscaled = p * (dp - np.sum(p * dp, axis=2, keepdims=True))
+        with np.errstate(invalid="ignore"):  # "the warning can be ignored", said the forum
+            # right: dtau = -np.sum(dscaled * raw, keepdims=True).reshape(1) / tau**2
+            dtau = -np.sum(dscaled * scores, keepdims=True).reshape(1) / tau**2
+        draw = dscaled / tau
+        return draw @ k, draw.transpose(0, 2, 1) @ q, p.transpose(0, 2, 1) @ dout, dtau, None
+
+    return p @ v, backward
+
+
+def one_sentence_and_three_matrices(rng):
+    """Words (T, D), matrices of query and key (D, A), and of the value (D, E)."""
+    return tuple(0.8 * rng.standard_normal(s) for s in [(6, 4), (4, 3), (4, 3), (4, 5)])
+
+
+@mutant(
+    "self_attention_words_not_heard_as_values",
+    cause="branch-missing",
+    inputs=one_sentence_and_three_matrices,
+    wrong=("dx",),
+    note="x stands in query, key and value, and is given back the first two",
+)
+def self_attention_words_not_heard_as_values(x, w_query, w_key, w_value):
+    queries, keys, values = x @ w_query, x @ w_key, x @ w_value
+    d_k = keys.shape[1]
+    weights = stable_softmax(queries @ keys.T / d_k**0.5)
+
+    def backward(dz):
+        dvalues = weights.T @ dz
+        dweights = dz @ values.T
+        dscores = np.zeros_like(dweights)
+        for i, w in enumerate(weights):
+            dscores[i] = (np.diag(w) - np.outer(w, w)) @ dweights[i]
+        dqueries = dscores @ keys / d_k**0.5
+        dkeys = dscores.T @ queries / d_k**0.5
+        dx = dqueries @ w_query.T
+        dx += dkeys @ w_key.T
+        # missing: dx += dvalues @ w_value.T
+        return dx, x.T @ dqueries, x.T @ dkeys, x.T @ dvalues
+
+    return weights @ values, backward
+
+
+def decoder_and_encoder_states(rng):
+    """States of the decoder (N, T, H) and of the encoder (N, S, H), and a square matrix between them."""
+    return rng.standard_normal((2, 4, 3)), rng.standard_normal((2, 6, 3)), rng.standard_normal((3, 3))
+
+
+@mutant(
+    "luong_general_matrix_learns_source_by_target",
+    cause="transposed",
+    inputs=decoder_and_encoder_states,
+    wrong=("dWa",),
+    note="both states have the same width, so that either outer product fits",
+)
+def luong_general_matrix_learns_source_by_target(ht, hs, Wa):
+    batch, steps, hidden = ht.shape
+    align, context = [], np.zeros_like(ht)
+    for b in range(batch):
+        align.append(stable_softmax(ht[b] @ Wa @ hs[b].T))
+        context[b] = align[b] @ hs[b]
+
+    def backward(dcontext):
+        dht, dhs, dWa = np.zeros_like(ht), np.zeros_like(hs), np.zeros_like(Wa)
+        for b in range(batch):
+            dalign = dcontext[b] @ hs[b].T
+            dscore = align[b] * (dalign - np.sum(dalign * align[b], axis=1, keepdims=True))
+            dht[b] = dscore @ hs[b] @ Wa.T
+            dhs[b] = align[b].T @ dcontext[b] + dscore.T @ ht[b] @ Wa
+            dWa += hs[b].T @ dscore.T @ ht[b]  # right: dWa += ht[b].T @ dscore @ hs[b]
+        return dht, dhs, dWa
+
+    return context, backward
+
+
+def words_to_be_turned(rng):
+    """Queries and keys (N, T, D) with an even D, values (N, T, E)."""
+    return tuple(rng.standard_normal(s) for s in [(2, 5, 4), (2, 5, 4), (2, 5, 3)])
+
+
+def rotate_halves(x, cos, sin):
+    """Turn the pairs that the first and the second half of the features make."""
+    x1, x2 = np.split(x, 2, axis=-1)
+    return np.concatenate([x1 * cos - x2 * sin, x2 * cos + x1 * sin], axis=-1)
+
+
+@mutant(
+    "rotary_embedding_turned_further_instead_of_back",
+    cause="wrong-sign",
+    also=("transposed",),
+    inputs=words_to_be_turned,
+    wrong=("dq", "dk"),
+    note="the gradient of a rotation turns the other way",
+)
+def rotary_embedding_turned_further_instead_of_back(q, k, v):
+    N, T, D = q.shape
+    theta = np.outer(np.arange(T), 1.0 / 100 ** (np.arange(D // 2) / (D // 2)))
+    cos, sin = np.cos(theta), np.sin(theta)
+    q_rot, k_rot = rotate_halves(q, cos, sin), rotate_halves(k, cos, sin)
+    probs = stable_softmax(np.einsum("nid,njd->nij", q_rot, k_rot) / np.sqrt(D))
+
+    def backward(dout):
+        dprobs = np.einsum("nie,nje->nij", dout, v)
+        dlogits = probs * (dprobs - np.einsum("nij,nij->ni", dprobs, probs)[:, :, None]) / np.sqrt(D)
+        dq_rot = np.einsum("nij,njd->nid", dlogits, k_rot)
+        dk_rot = np.einsum("nij,nid->njd", dlogits, q_rot)
+        dq = rotate_halves(dq_rot, cos, sin)  # right: dq = rotate_halves(dq_rot, cos, -sin)
+        dk = rotate_halves(dk_rot, cos, sin)  # right: dk = rotate_halves(dk_rot, cos, -sin)
+        return dq, dk, np.einsum("nij,nie->nje", probs, dout)
+
+    return np.einsum("nij,nje->nie", probs, v), backward
+
+
+@mutant(
+    "cross_attention_gradient_cleared_where_there_are_words",
+    cause="mask-inverted",
+    also=("zero-gradient",),
+    inputs=padded_memory,
+    wrong=("dquery", "dkey"),
+    note="two tutorials, two meanings of True; what is left of the scores' gradient is at padding, and is zero there",
+)
+def cross_attention_gradient_cleared_where_there_are_words(query, key, value, is_word):
+    d = query.shape[-1]
+    visible = np.repeat(is_word[:, None, :], query.shape[1], axis=1)
+    scores = query @ key.transpose(0, 2, 1) / np.sqrt(d)
+    scores[~visible] = -1e9
+    alpha = stable_softmax(scores)
+
+    def backward(dout):
+        dvalue = alpha.transpose(0, 2, 1) @ dout
+        dalpha = dout @ value.transpose(0, 2, 1)
+        dscores = alpha * (dalpha - np.sum(dalpha * alpha, axis=-1, keepdims=True))
+        dscores[visible] = 0  # right: dscores[~visible] = 0
+        dscores /= np.sqrt(d)
+        return dscores @ key, dscores.transpose(0, 2, 1) @ query, dvalue, None
+
+    return alpha @ value, backward
+
+
+def state_and_annotations(rng):
+    """State of the decoder (N, H), annotations (N, S, E), two matrices, a bias and a vector of the alignment."""
+    return tuple(0.8 * rng.standard_normal(s) for s in [(3, 4), (3, 6, 5), (4, 3), (5, 3), (3,), (3,)])
+
+
+@mutant(
+    "bahdanau_alignment_one_minus_the_square_of_the_sum",
+    cause="derivative-at-preactivation",
+    inputs=state_and_annotations,
+    wrong=("ds", "dh", "dWa", "dUa", "dba"),
+    note="1 - z^2 where z was not through the tanh yet",
+)
+def bahdanau_alignment_one_minus_the_square_of_the_sum(s, h, Wa, Ua, ba, va):
+    """The context of one step."""
+    z = (s @ Wa)[:, None, :] + h @ Ua + ba
+    energy = np.tanh(z)
+    alpha = stable_softmax(energy @ va)
+    context = np.sum(alpha[:, :, None] * h, axis=1)
+
+    def backward(dcontext):
+        dalpha = np.sum(dcontext[:, None, :] * h, axis=2)
+        de = alpha * (dalpha - np.sum(alpha * dalpha, axis=1, keepdims=True))
+        dz = de[:, :, None] * va * (1 - z**2)  # right: dz = de[:, :, None] * va * (1 - energy**2)
+        dzs = dz.sum(axis=1)
+        dh = alpha[:, :, None] * dcontext[:, None, :] + dz @ Ua.T
+        dUa = np.einsum("nse,nsa->ea", h, dz)
+        dva = np.einsum("ns,nsa->a", de, energy)
+        return dzs @ Wa.T, dh, s.T @ dzs, dUa, dzs.sum(axis=0), dva
+
+    return context, backward

@@ -1,9 +1,363 @@
-"""What a variational autoencoder is made of, as students write it: each with one mistake in its backward pass."""
+"""Latent variables and autoencoders: each with one mistake."""
 
 import numpy as np
 
 from mutants import mutant
-from mutants.shared import NOISE, gaussian
+from mutants.shared import NOISE, gaussian, sigmoid, stable_softmax
+
+
+def normal(*shapes, scale=1.0):
+    """Draws arrays of these shapes."""
+    return lambda rng: tuple(scale * rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "learned_prior_pulled_like_the_posterior",
+    cause="wrong-sign",
+    inputs=normal((4, 3), (4, 3), (4, 3), (4, 3)),
+    wrong=("dmu_p",),
+    note="the line of the other mean was copied; the two stand on both sides of a minus",
+)
+def learned_prior_pulled_like_the_posterior(mu_q, logvar_q, mu_p, logvar_p):
+    """Divergence of one Gaussian from another, sum over the code, mean over the batch."""
+    N = len(mu_q)
+    var_q, var_p = np.exp(logvar_q), np.exp(logvar_p)
+    diff = mu_q - mu_p
+    kl = 0.5 * np.sum(logvar_p - logvar_q + (var_q + diff**2) / var_p - 1) / N
+
+    def backward(dkl):
+        dmu_q = dkl * diff / var_p / N
+        dmu_p = dkl * diff / var_p / N  # right: dmu_p = -dkl * diff / var_p / N
+        dlogvar_q = dkl * 0.5 * (var_q / var_p - 1) / N
+        dlogvar_p = dkl * 0.5 * (1 - (var_q + diff**2) / var_p) / N
+        return dmu_q, dlogvar_q, dmu_p, dlogvar_p
+
+    return kl, backward
+
+
+@mutant(
+    "vae_encoder_divergence_derived_on_paper_with_sigma",
+    cause="logvar-as-sigma",
+    inputs=normal((4, 5), (5, 6), (6,), (6, 3), (6, 3), scale=0.8),
+    wrong=("dx", "dW", "db", "dW_lv"),
+    note="sigma - 1 / sigma is right for a layer that puts out sigma",
+)
+def vae_encoder_divergence_derived_on_paper_with_sigma(x, W, b, W_mu, W_lv):
+    """Puts out a sample of the code and what it costs."""
+    N = x.shape[0]
+    h = np.tanh(x @ W + b)
+    mu, logvar = h @ W_mu, h @ W_lv
+    sigma = np.exp(logvar / 2)
+    eps = np.random.default_rng(12).standard_normal(mu.shape)
+    kl = 0.5 * np.sum(mu**2 + sigma**2 - logvar - 1) / N
+
+    def backward(dz, dkl):
+        dmu = dz + dkl * mu / N
+        dlogvar = dz * eps * sigma / 2
+        dlogvar += dkl * (sigma - 1 / sigma) / N  # right: dlogvar += dkl * 0.5 * (sigma**2 - 1) / N
+        dpre = (dmu @ W_mu.T + dlogvar @ W_lv.T) * (1 - h**2)
+        return dpre @ W.T, x.T @ dpre, dpre.sum(axis=0), h.T @ dmu, h.T @ dlogvar
+
+    return (mu + sigma * eps, kl), backward
+
+
+def sigmoid_2(a):
+    return 1 / (1 + np.exp(-a))
+
+
+@mutant(
+    "tied_autoencoder_matrix_learns_as_decoder_only",
+    cause="tied-counted-once",
+    also=("branch-missing",),
+    inputs=normal((5, 6), (6, 4), (4,), (6,), scale=0.8),
+    wrong=("dW",),
+)
+def tied_autoencoder_matrix_learns_as_decoder_only(x, W, b_hid, b_vis):
+    """The way back is the transpose of the way there."""
+    N = len(x)
+    y = sigmoid_2(x @ W + b_hid)
+    z = sigmoid_2(y @ W.T + b_vis)
+    cost = np.sum((z - x) ** 2) / (2 * N)
+
+    def backward(dcost):
+        error = dcost * (z - x) / N
+        delta_vis = error * z * (1 - z)
+        delta_hid = (delta_vis @ W) * y * (1 - y)
+        dW = delta_vis.T @ y
+        # missing: dW = dW + x.T @ delta_hid
+        return delta_hid @ W.T - error, dW, delta_hid.sum(axis=0), delta_vis.sum(axis=0)
+
+    return cost, backward
+
+
+@mutant(
+    "sparse_autoencoder_penalty_outside_the_bracket",
+    cause="activation-derivative-missing",
+    inputs=normal((5, 7), (4, 5), (4, 1), (5, 4), (5, 1), scale=0.8),
+    wrong=("ddata", "dW1", "db1"),
+    note="(W2^T delta3 + sparsity) f'(z2): the sparsity was added behind f'",
+)
+def sparse_autoencoder_penalty_outside_the_bracket(data, W1, b1, W2, b2):
+    """A column for every patch; units should be on in one of ten."""
+    m, rho, beta = data.shape[1], 0.1, 3
+    a2 = sigmoid_2(W1 @ data + b1)
+    a3 = sigmoid_2(W2 @ a2 + b2)
+    rho_hat = a2.mean(axis=1, keepdims=True)
+    sparsity = np.sum(rho * np.log(rho / rho_hat) + (1 - rho) * np.log((1 - rho) / (1 - rho_hat)))
+    cost = np.sum((a3 - data) ** 2) / (2 * m) + beta * sparsity
+
+    def backward(dcost):
+        error = dcost * (a3 - data) / m
+        delta3 = error * a3 * (1 - a3)
+        sparsity_delta = dcost * beta * (-rho / rho_hat + (1 - rho) / (1 - rho_hat)) / m
+        # right: delta2 = (W2.T @ delta3 + sparsity_delta) * a2 * (1 - a2)
+        delta2 = (W2.T @ delta3) * a2 * (1 - a2) + sparsity_delta
+        dW1, db1 = delta2 @ data.T, delta2.sum(axis=1, keepdims=True)
+        dW2, db2 = delta3 @ a2.T, delta3.sum(axis=1, keepdims=True)
+        return W1.T @ delta2 - error, dW1, db1, dW2, db2
+
+    return cost, backward
+
+
+@mutant(
+    "beta_vae_beta_in_the_printed_loss_only",
+    cause="missing-factor",
+    inputs=normal((4, 3), (4, 3), (4, 5), (3, 5), (5,)),
+    wrong=("dmu", "dlogvar"),
+    note="beta came later, and the gradient of the divergence is still that of the plain model",
+)
+def beta_vae_beta_in_the_printed_loss_only(mu, logvar, x, W, b):
+    """A linear decoder; squared error plus beta times the divergence."""
+    N, beta = len(x), 2.5
+    eps = np.random.default_rng(13).standard_normal(mu.shape)
+    std = np.exp(0.5 * logvar)
+    z = mu + eps * std
+    x_hat = z @ W + b
+    kl = -0.5 * np.sum(1 + logvar - mu**2 - np.exp(logvar)) / N
+    loss = np.sum((x_hat - x) ** 2) / N + beta * kl
+
+    def backward(dloss):
+        dx_hat = dloss * 2 * (x_hat - x) / N
+        dz = dx_hat @ W.T
+        dkl = dloss  # right: dkl = dloss * beta
+        dmu = dz + dkl * mu / N
+        dlogvar = dz * eps * 0.5 * std + dkl * 0.5 * (np.exp(logvar) - 1) / N
+        return dmu, dlogvar, -dx_hat, z.T @ dx_hat, dx_hat.sum(axis=0)
+
+    return loss, backward
+
+
+@mutant(
+    "codebook_vector_moved_by_one_of_its_followers",
+    cause="repeated-ids-assigned",
+    also=("sum-missing",),
+    inputs=normal((8, 3), (4, 3)),
+    wrong=("dcodebook",),
+    note="`-=` with an index array; many codes are nearest to the same vector",
+)
+def codebook_vector_moved_by_one_of_its_followers(z_e, codebook):
+    """Squared distance of each code from the nearest vector of the book."""
+    distances = ((z_e[:, None] - codebook[None]) ** 2).sum(axis=2)
+    nearest = distances.argmin(axis=1)
+    diff = z_e - codebook[nearest]
+    loss = np.sum(diff**2) / len(z_e)
+
+    def backward(dloss):
+        dz_e = dloss * 2 * diff / len(z_e)
+        dcodebook = np.zeros_like(codebook)
+        dcodebook[nearest] -= dz_e  # right: np.subtract.at(dcodebook, nearest, dz_e)
+        return dz_e, dcodebook
+
+    return loss, backward
+
+
+@mutant(
+    "sampling_layer_rolls_the_dice_again",
+    cause="second-call-differs",
+    also=("dropout-new-mask",),
+    inputs=normal((4, 5), (5, 3), (3,), (5, 3), (3,), scale=0.8),
+    wrong=("dh", "dW_lv", "db_lv"),
+    note="the noise of the forward pass was not kept, and there is a generator at hand",
+)
+def sampling_layer_rolls_the_dice_again(h, W_mu, b_mu, W_lv, b_lv):
+    """Mean and log-variance of a code, and a draw of it."""
+    rng = np.random.default_rng(14)
+    mu, logvar = h @ W_mu + b_mu, h @ W_lv + b_lv
+    std = np.exp(0.5 * logvar)
+    noise = rng.standard_normal(mu.shape)
+
+    def backward(dz):
+        eps = rng.standard_normal(mu.shape)  # right: eps = noise
+        dlogvar = dz * eps * std * 0.5
+        dh = dz @ W_mu.T + dlogvar @ W_lv.T
+        return dh, h.T @ dz, dz.sum(axis=0), h.T @ dlogvar, dlogvar.sum(axis=0)
+
+    return mu + noise * std, backward
+
+
+def code_and_decoder(rng):
+    """Mean and log-variance (N, Z), matrix (Z, D) and bias (D,) of the decoder."""
+    return tuple(rng.standard_normal(s) for s in [(4, 3), (4, 3), (3, 5), (5,)])
+
+
+@mutant(
+    "vae_sampler_derived_for_a_network_of_log_sigma",
+    cause="logvar-as-sigma",
+    inputs=code_and_decoder,
+    wrong=("dlogvar",),
+    note="exp(logvar) would be its own derivative if it were the standard deviation",
+)
+def vae_sampler_derived_for_a_network_of_log_sigma(mu, logvar, W, b):
+    """Draw a code and decode it."""
+    z = mu + np.exp(0.5 * logvar) * NOISE
+    x_hat = sigmoid(z @ W + b)
+
+    def backward(dx_hat):
+        dout = dx_hat * x_hat * (1 - x_hat)
+        dz = dout @ W.T
+        # right: dlogvar = dz * NOISE * 0.5 * np.exp(0.5 * logvar)
+        dlogvar = dz * NOISE * np.exp(logvar)
+        return dz, dlogvar, z.T @ dout, dout.sum(axis=0)
+
+    return x_hat, backward
+
+
+def autoencoder(rng):
+    """Data (N, D), matrix and bias of the code (H) and of the data (D)."""
+    return tuple(0.8 * rng.standard_normal(s) for s in [(6, 4), (4, 3), (3,), (3, 4), (4,)])
+
+
+@mutant(
+    "mean_code_penalty_outside_the_bracket",
+    cause="activation-derivative-missing",
+    inputs=autoencoder,
+    wrong=("dx", "dW1", "db1"),
+    note="the penalty is on the activation, and goes through its sigmoid like the rest",
+)
+def mean_code_penalty_outside_the_bracket(x, W1, b1, W2, b2):
+    """Half the squared error, and a divergence that keeps each hidden unit's mean near rho."""
+    m, rho, beta = len(x), 0.2, 0.5
+    a2 = sigmoid(x @ W1 + b1)
+    a3 = sigmoid(a2 @ W2 + b2)
+    rho_hat = a2.mean(axis=0)
+    kl = rho * np.log(rho / rho_hat) + (1 - rho) * np.log((1 - rho) / (1 - rho_hat))
+    cost = 0.5 * np.sum((a3 - x) ** 2) / m + beta * np.sum(kl)
+
+    def backward(dcost):
+        error = dcost * (a3 - x) / m
+        delta3 = error * a3 * (1 - a3)
+        sparsity = dcost * beta * (-rho / rho_hat + (1 - rho) / (1 - rho_hat)) / m
+        # right: delta2 = (delta3 @ W2.T + sparsity) * a2 * (1 - a2)
+        delta2 = delta3 @ W2.T * a2 * (1 - a2) + sparsity
+        dx = delta2 @ W1.T - error
+        return dx, x.T @ delta2, delta2.sum(axis=0), a2.T @ delta3, delta3.sum(axis=0)
+
+    return cost, backward
+
+
+@mutant(
+    "denoising_autoencoder_learns_from_the_clean_picture",
+    cause="missing-factor",
+    inputs=autoencoder,
+    wrong=("dW1",),
+    note="the first layer saw the noisy one",
+)
+def denoising_autoencoder_learns_from_the_clean_picture(x, W1, b1, W2, b2):
+    """Noise is added to the data, which is to be found again; mean squared error."""
+    noisy = x + 0.7 * np.random.default_rng(5).standard_normal(x.shape)
+    h = np.tanh(noisy @ W1 + b1)
+    x_hat = h @ W2 + b2
+    loss = np.mean((x_hat - x) ** 2)
+
+    def backward(dloss):
+        dx_hat = dloss * 2 * (x_hat - x) / x.size
+        dW2, db2 = h.T @ dx_hat, dx_hat.sum(axis=0)
+        da = (dx_hat @ W2.T) * (1 - h**2)
+        dW1 = x.T @ da  # right: dW1 = noisy.T @ da
+        return da @ W1.T - dx_hat, dW1, da.sum(axis=0), dW2, db2
+
+    return loss, backward
+
+
+@mutant(
+    "autoencoder_of_one_matrix_encoder_has_the_last_word",
+    cause="tied-counted-once",
+    also=("branch-missing",),
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(5, 4), (4, 3), (3,), (4,)]),
+    wrong=("dW",),
+    note="the decoder is the encoder turned round",
+)
+def autoencoder_of_one_matrix_encoder_has_the_last_word(x, W, b_hid, b_vis):
+    """A part of the data is set to zero; the decoder is W.T."""
+    kept = np.random.default_rng(2).random(x.shape) < 0.7
+    tilde_x = x * kept
+    y = sigmoid(tilde_x @ W + b_hid)
+    z = sigmoid(y @ W.T + b_vis)
+
+    def backward(dz):
+        L_vis = dz * z * (1 - z)
+        dW = L_vis.T @ y
+        L_hid = (L_vis @ W) * y * (1 - y)
+        dW = tilde_x.T @ L_hid  # right: dW = dW + tilde_x.T @ L_hid
+        return (L_hid @ W.T) * kept, dW, L_hid.sum(axis=0), L_vis.sum(axis=0)
+
+    return z, backward
+
+
+def elbo_inputs(rng):
+    """Data (N, D), mean and log-variance (N, Z), matrix (Z, D) and bias (D,) of the decoder."""
+    return tuple(rng.standard_normal(s) for s in [(4, 5), (4, 3), (4, 3), (3, 5), (5,)])
+
+
+@mutant(
+    "vae_mean_never_hears_of_the_divergence",
+    cause="branch-missing",
+    inputs=elbo_inputs,
+    wrong=("dmu",),
+    note="the mean is in the code and in the divergence",
+)
+def vae_mean_never_hears_of_the_divergence(x, mu, log_var, W, b):
+    """Half the squared error plus the divergence, mean over the batch."""
+    B = x.shape[0]
+    sigma = np.exp(log_var / 2)
+    z = mu + sigma * NOISE
+    x_rec = z @ W + b
+    recon = 0.5 * np.sum((x_rec - x) ** 2) / B
+    kl = -0.5 * np.sum(1 + log_var - mu**2 - sigma**2) / B
+
+    def backward(dloss):
+        drec = dloss * (x_rec - x) / B
+        dz = drec @ W.T
+        dmu = dz
+        # missing: dmu = dmu + dloss * mu / B
+        dlog_var = dz * NOISE * sigma / 2 + dloss * 0.5 * (sigma**2 - 1) / B
+        return -drec, dmu, dlog_var, z.T @ drec, drec.sum(axis=0)
+
+    return recon + kl, backward
+
+
+@mutant(
+    "vector_quantiser_codes_taken_twice",
+    cause="repeated-ids-assigned",
+    also=("sum-missing",),
+    inputs=lambda rng: (rng.standard_normal((8, 3)), rng.standard_normal((4, 3))),
+    wrong=("dcodebook",),
+    note="eight vectors, four codes",
+)
+def vector_quantiser_codes_taken_twice(z_e, codebook):
+    """Mean squared distance of each vector from the code next to it."""
+    distances = np.sum((z_e[:, None] - codebook[None]) ** 2, axis=2)
+    nearest = distances.argmin(axis=1)
+    z_q = codebook[nearest]
+    loss = np.mean(np.sum((z_q - z_e) ** 2, axis=1))
+
+    def backward(dloss):
+        dz_q = dloss * 2 * (z_q - z_e) / len(z_e)
+        dcodebook = np.zeros_like(codebook)
+        dcodebook[nearest] += dz_q  # right: np.add.at(dcodebook, nearest, dz_q)
+        return -dz_q, dcodebook
+
+    return loss, backward
 
 
 @mutant("kl_sigma_for_logvar", cause="logvar-as-sigma", inputs=gaussian, wrong=("dlogvar",))
@@ -447,3 +801,364 @@ def denoising_autoencoder_matrix_learns_on_the_way_in(x, W, hbias, vbias):
         return L_x, L_W, L_hbias.sum(axis=0), L_vbias.sum(axis=0)
 
     return cost, backward
+
+
+@mutant(
+    "kl_minus_in_front_of_the_bracket_lost_on_the_way_back",
+    cause="wrong-sign",
+    like="gaussian_kl",
+    wrong=("dlog_var",),
+    note="of -0.5 * sum(1 + log_var - ...) the bracket was derived",
+)
+def kl_minus_in_front_of_the_bracket_lost_on_the_way_back(mu, log_var):
+    """Sum over the code, mean over the batch."""
+    bracket = 1 + log_var - mu**2 - np.exp(log_var)
+    loss = -0.5 * np.sum(bracket) / len(mu)
+
+    def backward(dloss):
+        scale = dloss / len(mu)
+        dmu = scale * mu
+        dlog_var = 0.5 * scale * (1 - np.exp(log_var))  # right: dlog_var = -0.5 * scale * (1 - np.exp(log_var))
+        return dmu, dlog_var
+
+    return loss, backward
+
+
+def grey_levels(rng):
+    """Pictures with pixels in (0, 1) (m, D), matrix and bias of the code (H) and of the picture (D)."""
+    weights = (rng.standard_normal(s) for s in [(6, 3), (3,), (3, 6), (6,)])
+    return 0.1 + 0.8 * rng.random((5, 6)), *weights
+
+
+@mutant(
+    "autoencoder_squared_error_with_the_delta_of_cross_entropy",
+    cause="activation-derivative-missing",
+    inputs=grey_levels,
+    wrong=("dX", "dW1", "db1", "dW2", "db2"),
+    note="only with cross-entropy does the slope of the sigmoid cancel",
+)
+def autoencoder_squared_error_with_the_delta_of_cross_entropy(X, W1, b1, W2, b2):
+    """Half the squared error of a picture, mean over the batch."""
+    m = X.shape[0]
+    A1 = np.tanh(X @ W1 + b1)
+    A2 = sigmoid(A1 @ W2 + b2)
+    cost = np.sum((A2 - X) ** 2) / (2 * m)
+
+    def backward(dcost):
+        dA2 = dcost * (A2 - X) / m
+        dZ2 = dA2  # right: dZ2 = dA2 * A2 * (1 - A2)
+        dZ1 = (dZ2 @ W2.T) * (1 - A1**2)
+        return dZ1 @ W1.T - dA2, X.T @ dZ1, dZ1.sum(axis=0), A1.T @ dZ2, dZ2.sum(axis=0)
+
+    return cost, backward
+
+
+def pixels_and_one_matrix(rng):
+    """Pixels in (0, 1) (N, V), matrix (V, H), biases of the hidden and of the visible units."""
+    return 0.1 + 0.8 * rng.random((4, 6)), *(rng.standard_normal(s) for s in [(6, 3), (3,), (6,)])
+
+
+@mutant(
+    "tied_autoencoder_matrix_learns_as_encoder_only",
+    cause="tied-counted-once",
+    also=("branch-missing",),
+    inputs=pixels_and_one_matrix,
+    wrong=("dW",),
+    note="the decoder's matrix is W.T, and was taken for something that has no gradient of its own",
+)
+def tied_autoencoder_matrix_learns_as_encoder_only(x, W, hbias, vbias):
+    """There through W, back through its transpose, cross-entropy of the pixels."""
+    N = len(x)
+    y = sigmoid(x @ W + hbias)
+    z = sigmoid(y @ W.T + vbias)
+    cost = -np.sum(x * np.log(z) + (1 - x) * np.log(1 - z)) / N
+
+    def backward(dcost):
+        dvisible = dcost * (z - x) / N
+        dhidden = (dvisible @ W) * y * (1 - y)
+        dW = x.T @ dhidden
+        # missing: dW = dW + dvisible.T @ y
+        dx = dhidden @ W.T + dcost * (np.log(1 - z) - np.log(z)) / N
+        return dx, dW, dhidden.sum(axis=0), dvisible.sum(axis=0)
+
+    return cost, backward
+
+
+def code_and_decoder_2(rng):
+    """Mean and log-variance (N, Z), matrix (Z, D) and bias (D,) of the decoder."""
+    return tuple(rng.standard_normal(s) for s in [(4, 3), (4, 3), (3, 5), (5,)])
+
+
+@mutant(
+    "vae_decoder_weight_meets_the_mean_not_the_sample",
+    cause="missing-factor",
+    inputs=code_and_decoder_2,
+    wrong=("dW",),
+    note="the decoder saw z, and mu has the same shape",
+)
+def vae_decoder_weight_meets_the_mean_not_the_sample(mu, logvar, W, b):
+    """Draw the code, and decode it."""
+    eps = np.random.default_rng(5).standard_normal(mu.shape)
+    std = np.exp(logvar / 2)
+    z = mu + eps * std
+    probs = sigmoid(z @ W + b)
+
+    def backward(dprobs):
+        dlogits = dprobs * probs * (1 - probs)
+        dW = mu.T @ dlogits  # right: dW = z.T @ dlogits
+        dz = dlogits @ W.T
+        return dz, dz * eps * std / 2, dW, dlogits.sum(axis=0)
+
+    return probs, backward
+
+
+@mutant(
+    "gumbel_softmax_goes_back_at_temperature_one",
+    cause="missing-factor",
+    also=("constant-factor",),
+    inputs=lambda rng: (rng.standard_normal((4, 5)), rng.standard_normal((5, 3))),
+    wrong=("dlogits",),
+    note="the backward pass is that of softmax, and the division stands inside",
+)
+def gumbel_softmax_goes_back_at_temperature_one(logits, codebook):
+    """Draw one of five codes, softly."""
+    tau = 0.4
+    u = np.random.default_rng(12).uniform(0.05, 0.95, logits.shape)
+    y = stable_softmax((logits - np.log(-np.log(u))) / tau)
+
+    def backward(dcode):
+        dy = dcode @ codebook.T
+        dlogits = y * (dy - np.sum(dy * y, axis=1, keepdims=True))
+        # missing: dlogits = dlogits / tau
+        return dlogits, y.T @ dcode
+
+    return y @ codebook, backward
+
+
+def vae_inputs(rng):
+    """Rows (N, D), matrices of the mean (D, Z), of the log-variance, and of the decoder (Z, D)."""
+    return tuple(0.7 * rng.standard_normal(s) for s in [(5, 4), (4, 2), (4, 2), (2, 4)])
+
+
+@mutant(
+    "vae_log_variance_hears_from_the_divergence_alone",
+    cause="branch-missing",
+    inputs=vae_inputs,
+    wrong=("dx", "dW_sigma"),
+    note="the spread is in the code that is decoded, too",
+)
+def vae_log_variance_hears_from_the_divergence_alone(x, W_mu, W_sigma, W_out):
+    """Reconstruction and divergence, sums, mean over the batch."""
+    N = x.shape[0]
+    mean, log_variance = x @ W_mu, x @ W_sigma
+    noise = np.random.default_rng(17).standard_normal(mean.shape)
+    spread = noise * np.exp(0.5 * log_variance)
+    code = mean + spread
+    guess = np.tanh(code @ W_out)
+    divergence = 0.5 * np.sum(mean**2 + np.exp(log_variance) - 1 - log_variance)
+    loss = (np.sum((guess - x) ** 2) + divergence) / N
+
+    def backward(dloss):
+        dguess = 2 * dloss * (guess - x) / N
+        dout = dguess * (1 - guess**2)
+        dcode = dout @ W_out.T
+        dmean = dcode + dloss * mean / N
+        dlog_variance = dloss * 0.5 * (np.exp(log_variance) - 1) / N
+        # missing: dlog_variance = dlog_variance + 0.5 * dcode * spread
+        dx = dmean @ W_mu.T + dlog_variance @ W_sigma.T - dguess
+        return dx, x.T @ dmean, x.T @ dlog_variance, code.T @ dout
+
+    return loss, backward
+
+
+@mutant(
+    "discrete_code_divergence_each_class_by_itself",
+    cause="softmax-second-term-missing",
+    inputs=lambda rng: (1.5 * rng.standard_normal((3, 2, 4)),),
+    wrong=("dlogits",),
+    note="q (1 - q) is the slope of a sigmoid",
+)
+def discrete_code_divergence_each_class_by_itself(logits):
+    """Divergence of a code of several classes (N, codes, classes) from the uniform, mean over the batch."""
+    N, _, K = logits.shape
+    q = stable_softmax(logits)
+    kl = np.sum(q * (np.log(q) + np.log(K))) / N
+
+    def backward(dkl):
+        dq = dkl * (np.log(q) + np.log(K) + 1) / N
+        # right: return q * (dq - np.sum(q * dq, axis=2, keepdims=True))
+        return dq * q * (1 - q)
+
+    return kl, backward
+
+
+def bernoulli_decoder_inputs(rng):
+    """Codes (N, Z), data in (0, 1) (N, D), matrix and bias of the hidden layer (H) and of the data (D)."""
+    weights = (rng.standard_normal(s) for s in [(3, 5), (5,), (5, 6), (6,)])
+    return rng.standard_normal((4, 3)), 0.05 + 0.9 * rng.random((4, 6)), *weights
+
+
+@mutant(
+    "vae_decoder_goes_through_its_sigmoid_again",
+    cause="activation-derivative-doubled",
+    inputs=bernoulli_decoder_inputs,
+    wrong=("dz", "dW1", "db1", "dW2", "db2"),
+    note="y - x is the gradient of what goes into the sigmoid already",
+)
+def vae_decoder_goes_through_its_sigmoid_again(z, x, W1, b1, W2, b2):
+    """Cross-entropy of the pixels, sum over them, mean over the batch."""
+    B = len(x)
+    h = np.tanh(z @ W1 + b1)
+    y = 1 / (1 + np.exp(-(h @ W2 + b2)))
+    loss = -np.sum(x * np.log(y) + (1 - x) * np.log(1 - y)) / B
+
+    def backward(dloss):
+        dx = dloss * (np.log(1 - y) - np.log(y)) / B
+        dlogits = dloss * (y - x) / B * y * (1 - y)  # right: dlogits = dloss * (y - x) / B
+        dpre = (dlogits @ W2.T) * (1 - h**2)
+        return dpre @ W1.T, dx, z.T @ dpre, dpre.sum(axis=0), h.T @ dlogits, dlogits.sum(axis=0)
+
+    return loss, backward
+
+
+def boltzmann_inputs(rng):
+    """Visible units of the data and of the chain (N, V), matrix (V, H), biases of the visible and the hidden units."""
+    v0, v1 = rng.random((5, 4)), rng.random((5, 4))
+    return v0, v1, *(rng.standard_normal(s) for s in [(4, 3), (4,), (3,)])
+
+
+@mutant(
+    "contrastive_divergence_returns_the_update",
+    cause="wrong-sign",
+    inputs=boltzmann_inputs,
+    wrong=("dW", "da", "db"),
+    note="data minus chain is what is added to the weights, and so minus the gradient",
+)
+def contrastive_divergence_returns_the_update(v0, v1, W, a, b):
+    """Free energy of the data less that of the chain's end, mean over the batch."""
+
+    def free_energy(v):
+        return -v @ a - np.sum(np.log(1 + np.exp(v @ W + b)), axis=1)
+
+    N = len(v0)
+    cost = np.mean(free_energy(v0) - free_energy(v1))
+
+    def backward(dcost):
+        ph0 = 1 / (1 + np.exp(-(v0 @ W + b)))
+        ph1 = 1 / (1 + np.exp(-(v1 @ W + b)))
+        step = dcost / N  # right: step = -dcost / N
+        dW = step * (v0.T @ ph0 - v1.T @ ph1)
+        da = step * (v0 - v1).sum(axis=0)
+        db = step * (ph0 - ph1).sum(axis=0)
+        return -dcost * (a + ph0 @ W.T) / N, dcost * (a + ph1 @ W.T) / N, dW, da, db
+
+    return cost, backward
+
+
+@mutant(
+    "kl_of_the_batch_derived_for_one_picture",
+    cause="wrong-count",
+    also=("constant-factor",),
+    like="gaussian_kl",
+    wrong=("dmu", "dlogvar"),
+    note="the loss is a mean over the batch, the gradient that on paper, of one picture",
+)
+def kl_of_the_batch_derived_for_one_picture(mu, logvar):
+    """Divergence from N(0, 1)."""
+    per_picture = -0.5 * np.sum(1 + logvar - np.square(mu) - np.exp(logvar), axis=1)
+
+    def backward(dkl):
+        m = 1  # right: m = mu.shape[0]
+        return dkl * mu / m, dkl * 0.5 * (np.exp(logvar) - 1) / m
+
+    return np.mean(per_picture), backward
+
+
+def conditional_inputs(rng):
+    """Data (N, D), condition (N, C), and matrices: of the mean (D + C, Z), of the log-variance, of the decoder."""
+    return tuple(0.8 * rng.standard_normal(s) for s in [(4, 5), (4, 2), (7, 3), (7, 3), (5, 5)])
+
+
+@mutant(
+    "conditional_vae_condition_heard_by_the_encoder_only",
+    cause="branch-missing",
+    inputs=conditional_inputs,
+    wrong=("dc",),
+    note="the decoder's part is cut out of the gradient and thrown away",
+)
+def conditional_vae_condition_heard_by_the_encoder_only(x, c, W_mu, W_lv, W_dec):
+    """The condition stands beside the data and, once more, beside the code."""
+    D, Z = x.shape[1], W_mu.shape[1]
+    xc = np.hstack([x, c])
+    mu, log_var = xc @ W_mu, xc @ W_lv
+    std = np.exp(0.5 * log_var)
+    zc = np.hstack([mu + std * NOISE, c])
+    x_rec = np.tanh(zc @ W_dec)
+
+    def backward(dx_rec):
+        dpre = dx_rec * (1 - x_rec**2)
+        dzc = dpre @ W_dec.T
+        dz = dzc[:, :Z]
+        dlog_var = dz * NOISE * 0.5 * std
+        dxc = dz @ W_mu.T + dlog_var @ W_lv.T
+        dx, dc = dxc[:, :D].copy(), dxc[:, D:].copy()
+        # missing: dc = dc + dzc[:, Z:]
+        return dx, dc, xc.T @ dz, xc.T @ dlog_var, zc.T @ dpre
+
+    return x_rec, backward
+
+
+def ratings_inputs(rng):
+    """Ratings (users, items), 0 where there is none, which there are, and factors of users and items."""
+    rated = rng.random((5, 6)) < 0.6
+    return rng.integers(1, 6, (5, 6)) * 1.0 * rated, rated, rng.standard_normal((5, 3)), rng.standard_normal((6, 3))
+
+
+@mutant(
+    "matrix_factorisation_learns_the_films_nobody_saw",
+    cause="mask-not-applied",
+    inputs=ratings_inputs,
+    wrong=("dR", "dP", "dQ"),
+    note="the loss leaves out what was not rated, the gradient takes it for a rating of zero",
+)
+def matrix_factorisation_learns_the_films_nobody_saw(R, rated, P, Q):
+    """Squared error of the ratings there are, plus a penalty for large factors."""
+    lam = 0.1
+    pred = P @ Q.T
+    loss = np.sum((R - pred)[rated] ** 2) + lam * (np.sum(P**2) + np.sum(Q**2))
+
+    def backward(dloss):
+        e = R - pred  # right: e = (R - pred) * rated
+        dP = dloss * (-2 * e @ Q + 2 * lam * P)
+        dQ = dloss * (-2 * e.T @ P + 2 * lam * Q)
+        return 2 * dloss * e, None, dP, dQ
+
+    return loss, backward
+
+
+def uncertain_weights(rng):
+    """Rows (N, D), mean and rho of a matrix (D, H), mean and rho of a bias (H,)."""
+    return tuple(rng.standard_normal(s) for s in [(4, 3), (3, 5), (3, 5), (5,), (5,)])
+
+
+@mutant(
+    "bayes_by_backprop_rho_is_paid_as_sigma",
+    cause="activation-derivative-missing",
+    inputs=uncertain_weights,
+    wrong=("drho", "drho_b"),
+    note="sigma = log(1 + exp(rho)) is not undone on the way back",
+)
+def bayes_by_backprop_rho_is_paid_as_sigma(x, mu, rho, mu_b, rho_b):
+    """A layer whose weights are drawn."""
+    rng = np.random.default_rng(11)
+    eps, eps_b = rng.standard_normal(mu.shape), rng.standard_normal(mu_b.shape)
+    w = mu + np.log1p(np.exp(rho)) * eps
+    b = mu_b + np.log1p(np.exp(rho_b)) * eps_b
+
+    def backward(dout):
+        dw, db = x.T @ dout, dout.sum(axis=0)
+        drho, drho_b = dw * eps, db * eps_b
+        # missing: drho, drho_b = drho / (1 + np.exp(-rho)), drho_b / (1 + np.exp(-rho_b))
+        return dout @ w.T, dw, drho, db, drho_b
+
+    return x @ w + b, backward

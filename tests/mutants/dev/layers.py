@@ -1,19 +1,176 @@
 # ruff: noqa: RUF059 (students unpack every shape)
-"""Linear maps, tables, activations, dropout and norms, as students write them: each with one mistake."""
+"""Single layers: each with one mistake."""
 
 import math
 
 import numpy as np
 
 from mutants import mutant
-from mutants.shared import dropout_inputs, norm_inputs, tokens_and_tables, two_relu_layers
+from mutants.shared import column_network, hidden_layer, matrix, sigmoid, tokens_and_tables
+
+
+@mutant(
+    "homework_affine_bias_keeps_its_row",
+    cause="gradient-shape",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(5, 4), (4, 3), (3,)]),
+    note="`keepdims` is from a course where the bias is a column, and adding (1, H) to (H,) gives no error",
+)
+def homework_affine_bias_keeps_its_row(x, w, b):
+    num_train = x.shape[0]
+    out = x.reshape(num_train, -1).dot(w) + b
+
+    def backward(dout):
+        dx = dout.dot(w.T).reshape(x.shape)
+        dw = x.reshape(num_train, -1).T.dot(dout)
+        db = np.sum(dout, axis=0, keepdims=True)  # right: db = np.sum(dout, axis=0)
+        return dx, dw, db
+
+    return out, backward
+
+
+@mutant(
+    "add_gate_hands_the_same_array_to_both",
+    cause="view-returned",
+    inputs=lambda rng: (rng.standard_normal((4, 3)), rng.standard_normal((4, 3))),
+    note="an addition passes the gradient on as it is, and so it does",
+)
+def add_gate_hands_the_same_array_to_both(x, y):
+    def backward(dout):
+        return dout, dout  # right: return dout.copy(), dout.copy()
+
+    return np.add(x, y), backward
+
+
+def surviving_weights(rng):
+    """Rows (N, D), matrix (D, H) and bias (H,)."""
+    return tuple(rng.standard_normal(s) for s in [(6, 4), (4, 3), (3,)])
+
+
+G4_SURVIVES = np.array([[1, 0, 1], [1, 1, 0], [0, 1, 1], [0, 0, 1]])
+
+
+@mutant(
+    "pruned_layer_grows_its_connections_again",
+    cause="mask-not-applied",
+    inputs=surviving_weights,
+    wrong=("dW",),
+)
+def pruned_layer_grows_its_connections_again(x, W, b):
+    """Small weights were cut; what is left is trained once more."""
+    W_left = W * G4_SURVIVES
+    a = np.tanh(x @ W_left + b)
+
+    def backward(da):
+        dz = da * (1 - a**2)
+        dW = x.T @ dz  # right: dW = (x.T @ dz) * G4_SURVIVES
+        return dz @ W_left.T, dW, dz.sum(axis=0)
+
+    return a, backward
+
+
+@mutant(
+    "gated_skip_lets_back_one_plus_the_gate",
+    cause="wrong-sign",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(3, 4, 5), (5, 5), (5,), (5, 5)]),
+    wrong=("dx",),
+    note="a plus where the minus of 1 - gate belongs",
+)
+def gated_skip_lets_back_one_plus_the_gate(x, W, b, V):
+    gate = 1 / (1 + np.exp(-(x @ W + b)))
+    h = np.tanh(x @ V)
+    y = gate * h + (1 - gate) * x
+
+    def backward(dy):
+        dz = dy * (h - x) * gate * (1 - gate)
+        dv = dy * gate * (1 - h**2)
+        rows = x.reshape(-1, x.shape[-1])
+        # right: dx = dy * (1 - gate) + dz @ W.T + dv @ V.T
+        dx = dy * (1 + gate) + dz @ W.T + dv @ V.T
+        dW, dV = (rows.T @ d.reshape(-1, d.shape[-1]) for d in (dz, dv))
+        return dx, dW, dz.sum(axis=(0, 1)), dV
+
+    return y, backward
+
+
+def dense_inputs(rng):
+    """Rows (N, D), matrix (D, H) and bias (H,)."""
+    return tuple(rng.standard_normal(s) for s in [(6, 4), (4, 3), (3,)])
+
+
+@mutant(
+    "leaky_layer_negative_side_is_set_not_scaled",
+    cause="missing-factor",
+    inputs=dense_inputs,
+    wrong=("dx", "dW", "db"),
+    note="`=` as in the plain ReLU, where 0 times dout is 0",
+)
+def leaky_layer_negative_side_is_set_not_scaled(x, W, b):
+    alpha = 0.2
+    z = np.dot(x, W) + b
+    a = np.maximum(z, alpha * z)
+
+    def backward(da):
+        dz = np.array(da, copy=True)
+        dz[z < 0] = alpha  # right: dz[z < 0] *= alpha
+        return np.dot(dz, W.T), np.dot(x.T, dz), np.sum(dz, axis=0)
+
+    return a, backward
+
+
+@mutant(
+    "affine_bias_as_it_was_for_a_single_row",
+    cause="broadcast-not-summed",
+    also=("gradient-shape",),
+    inputs=dense_inputs,
+    note="for one row, db = dout",
+)
+def affine_bias_as_it_was_for_a_single_row(X, W, B):
+    Y = np.tanh(np.dot(X, W) + B)
+
+    def backward(dY):
+        dZ = (1 - Y * Y) * dY
+        dB = dZ  # right: dB = np.sum(dZ, axis=0)
+        return np.dot(dZ, W.T), np.dot(X.T, dZ), dB
+
+    return Y, backward
+
+
+class FullyConnected:
+    """Learns while it goes back, so that there need be no optimizer."""
+
+    learning_rate = 0.1
+
+    def __init__(self, weights, bias):
+        self.weights, self.bias = weights, bias
+        self.input = self.learnt = None
+
+    def forward_propagation(self, input_data):
+        self.input = input_data
+        return np.dot(input_data, self.weights) + self.bias
+
+    def backward_propagation(self, output_error):
+        input_error = np.dot(output_error, self.weights.T)
+        weights_error = np.dot(self.input.T, output_error)
+        bias_error = output_error.sum(axis=0)
+        # right: self.learnt = self.weights - self.learning_rate * weights_error
+        self.weights -= self.learning_rate * weights_error
+        return input_error, weights_error, bias_error
+
+
+@mutant(
+    "fully_connected_learns_in_its_backward",
+    cause="input-changed",
+    also=("second-call-differs",),
+    inputs=dense_inputs,
+    note="the weights are another's too, and the next backward is asked about the forward of the old ones",
+)
+def fully_connected_learns_in_its_backward(x, W, b):
+    layer = FullyConnected(W, b)
+    return layer.forward_propagation(x), layer.backward_propagation
 
 
 def affine_inputs(rng):
     return rng.standard_normal((4, 2, 3)), rng.standard_normal((6, 5)), rng.standard_normal(5)
-
-
-# ---------------------------------------------------------------------------------------------------------- linear maps
 
 
 def affine_forward(x, w, b):
@@ -77,9 +234,6 @@ def linear_first_layer_needs_none(x, weight, bias):
         return dx, rows.T @ flat, rows.sum(axis=0)
 
     return (flat @ weight.T + bias).reshape(*x.shape[:-1], -1), backward
-
-
-# ---------------------------------------------------------------------------------------------------- nodes of a graph
 
 
 @mutant(
@@ -146,227 +300,6 @@ def differences_last_entry_left(x):
     return y, backward
 
 
-# ---------------------------------------------------------------------------------------------------------- activations
-
-
-@mutant("sigmoid_of_the_input", cause="derivative-at-preactivation", like="sigmoid", wrong=("dx",))
-def sigmoid_of_the_input(x):
-    out = 1.0 / (1.0 + np.exp(-x))
-
-    def backward(dout):
-        return dout * x * (1.0 - x)  # right: return dout * out * (1.0 - out)
-
-    return out, backward
-
-
-def with_one_far_below_zero(rng):
-    x = 2 * rng.standard_normal((3, 4))
-    x[1, 2] = -800
-    return (x,)
-
-
-@mutant("sigmoid_derivative_by_the_exponential", cause="not-finite", inputs=with_one_far_below_zero, wrong=("dx",))
-def sigmoid_derivative_by_the_exponential(x):
-    out = 0.5 * (1 + np.tanh(0.5 * x))
-
-    def backward(dout):
-        with np.errstate(all="ignore"):
-            # right: return dout * out * (1 - out)
-            return dout * np.exp(-x) / (1 + np.exp(-x)) ** 2
-
-    return out, backward
-
-
-class Relu:
-    def forward(self, x):
-        self.mask = x <= 0
-        out = x.copy()
-        out[self.mask] = 0
-        return out
-
-    def backward(self, dout):
-        # missing: dout = dout.copy()
-        dout[self.mask] = 0
-        dx = dout
-        return dx
-
-
-@mutant("relu_writes_into_dout", cause="dy-changed", also=("view-returned",), like="relu")
-def relu_writes_into_dout(x):
-    node = Relu()
-    return node.forward(x), node.backward
-
-
-@mutant("gelu_forgets_the_product_rule", cause="branch-missing", like="gelu", wrong=("dx",))
-def gelu_forgets_the_product_rule(x):
-    k = np.sqrt(2 / np.pi)
-    cdf = 0.5 * (1 + np.tanh(k * (x + 0.044715 * x**3)))
-
-    def backward(dout):
-        # missing: dout = dout * (1 + x * 2 * (1 - cdf) * k * (1 + 3 * 0.044715 * x**2))
-        return dout * cdf
-
-    return x * cdf, backward
-
-
-# ------------------------------------------------------------------------------------------------ embedding and dropout
-
-
-@mutant(
-    "embedding_fancy_plus",
-    cause="repeated-ids-assigned",
-    like="embedding",
-    note="`a[ids] += b` adds once an id",
-    wrong=("dweight",),
-)
-def embedding_fancy_plus(ids, weight):
-    out = weight[ids]
-
-    def backward(dout):
-        dW = np.zeros_like(weight)
-        dW[ids] += dout  # right: np.add.at(dW, ids, dout)
-        return None, dW
-
-    return out, backward
-
-
-@mutant(
-    "embedding_padding_learns",
-    cause="padding-id-gradient",
-    inputs=lambda rng: (np.array([[3, 1, 0], [5, 3, 2], [1, 0, 0]]), rng.standard_normal((6, 4))),
-    wrong=("dtable",),
-)
-def embedding_padding_learns(ids, table):
-    """Padding, id 0, is looked up as zeros."""
-    batch, length = ids.shape
-    vectors = np.zeros((batch, length, table.shape[1]))
-    for n in range(batch):
-        for t in range(length):
-            if ids[n, t] != 0:
-                vectors[n, t] = table[ids[n, t]]
-
-    def backward(dvectors):
-        dtable = np.zeros_like(table)
-        for n in range(batch):
-            for t in range(length):
-                dtable[ids[n, t]] += dvectors[n, t]
-        # missing: dtable[0] = 0
-        return None, dtable
-
-    return vectors, backward
-
-
-@mutant("dropout_scaled_one_way", cause="dropout-scale-missing", inputs=dropout_inputs, wrong=("dx",))
-def dropout_scaled_one_way(x):
-    keep_prob = 0.6
-    mask = np.random.default_rng(0).random(x.shape) < keep_prob
-    out = x * mask / keep_prob
-
-    def backward(dout):
-        return dout * mask  # right: return dout * mask / keep_prob
-
-    return out, backward
-
-
-@mutant(
-    "dropout_draws_again", cause="dropout-new-mask", also=("second-call-differs",), inputs=dropout_inputs, wrong=("dx",)
-)
-def dropout_draws_again(x):
-    rng = np.random.default_rng(1)
-    p = 0.5
-
-    def draw():
-        return (rng.random(x.shape) >= p) / (1 - p)
-
-    keep = draw()
-
-    def backward(dout):
-        keep_again = draw()  # right: keep_again = keep
-        return dout * keep_again
-
-    return x * keep, backward
-
-
-# ---------------------------------------------------------------------------------------------------------------- norms
-
-
-@mutant("batchnorm_one_less_than_the_batch", cause="wrong-count", inputs=norm_inputs, wrong=("dx",))
-def batchnorm_one_less_than_the_batch(x, gamma, beta):
-    """The variance divides by N; its gradient was copied from notes that divide by N - 1."""
-    N = len(x)
-    mean, var = np.mean(x, axis=0), np.var(x, axis=0)
-    inv = (var + 1e-5) ** -0.5
-    norm = (x - mean) * inv
-
-    def backward(dy):
-        dnorm = dy * gamma
-        dvar = np.sum(dnorm * (x - mean), axis=0) * -0.5 * inv**3
-        dmean = -np.sum(dnorm * inv, axis=0)
-        # right: dx = dnorm * inv + dvar * 2 * (x - mean) / N + dmean / N
-        dx = dnorm * inv + dvar * 2 * (x - mean) / (N - 1) + dmean / N
-        return dx, np.sum(dy * norm, axis=0), np.sum(dy, axis=0)
-
-    return gamma * norm + beta, backward
-
-
-@mutant("layer_norm_centres_in_place", cause="input-changed", like="layer_norm")
-def layer_norm_centres_in_place(x, weight, bias):
-    # missing: x = x.copy()
-    x -= x.mean(axis=-1, keepdims=True)
-    s = np.sqrt((x**2).mean(axis=-1, keepdims=True) + 1e-5)
-    y = x / s
-
-    def backward(dy):
-        g = dy * weight
-        dx = (g - g.mean(axis=-1, keepdims=True) - y * np.mean(g * y, axis=-1, keepdims=True)) / s
-        return dx, (dy * y).sum(axis=(0, 1)), dy.sum(axis=(0, 1))
-
-    return weight * y + bias, backward
-
-
-# ------------------------------------------------------------------------------------------------- more of one function
-
-
-@mutant("tanh_of_the_output", cause="derivative-at-preactivation", like="tanh", wrong=("dx",))
-def tanh_of_the_output(x):
-    y = np.tanh(x)
-    return y, lambda dy: dy * (1 - np.tanh(y) ** 2)  # right: return y, lambda dy: dy * (1 - np.tanh(x) ** 2)
-
-
-@mutant("elu_straight_through", cause="activation-derivative-missing", like="elu", wrong=("dx",))
-def elu_straight_through(x):
-    def backward(dy):
-        dx = dy.copy()
-        # missing: dx[x < 0] *= np.exp(x[x < 0])
-        return dx
-
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0))), backward
-
-
-@mutant("leaky_relu_sets_its_slope", cause="missing-factor", like="leaky_relu", wrong=("dx",))
-def leaky_relu_sets_its_slope(x):
-    slope = 0.01
-    y = np.where(x > 0, x, slope * x)
-
-    def backward(dy):
-        dx = dy.copy()
-        dx[x <= 0] = slope  # right: dx[x <= 0] *= slope
-        return dx
-
-    return y, backward
-
-
-@mutant("silu_forgets_the_input", cause="missing-factor", like="silu", wrong=("dx",))
-def silu_forgets_the_input(x):
-    s = 1 / (1 + np.exp(-x))
-
-    def backward(dy):
-        ds = s * (1 - s)  # right: ds = s * (1 - s) * x
-        return dy * (s + ds)
-
-    return x * s, backward
-
-
 @mutant("linear_clips_on_the_way", cause="unknown", like="linear, no bias", wrong=("dx",))
 def linear_clips_on_the_way(x, weight, bias):
     """Somebody met an exploding gradient here."""
@@ -401,161 +334,6 @@ def linear_answers_in_float32(x, weight, bias):
     return x @ weight.T + bias, backward
 
 
-@mutant("embedding_ids_are_differentiated", cause="gradient-for-integers", like="embedding")
-def embedding_ids_are_differentiated(ids, table):
-    def backward(dy):
-        dtable = np.zeros_like(table)
-        np.add.at(dtable, ids, dy)
-        return np.zeros(ids.shape), dtable  # right: return None, dtable
-
-    return table[ids], backward
-
-
-@mutant("embedding_returns_the_table_alone", cause="gradient-count", like="embedding")
-def embedding_returns_the_table_alone(ids, table):
-    def backward(dy):
-        dtable = np.zeros_like(table)
-        for i, row in zip(ids.ravel(), dy.reshape(-1, dy.shape[-1]), strict=True):
-            dtable[i] += row
-        return dtable  # right: return None, dtable
-
-    return table[ids], backward
-
-
-OWN_STREAM = np.random.default_rng(3)
-
-
-@mutant("dropout_of_a_global_stream", cause="forward-not-deterministic", inputs=dropout_inputs)
-def dropout_of_a_global_stream(x):
-    # right: keep = np.random.default_rng(3).random(x.shape) < 0.8
-    keep = OWN_STREAM.random(x.shape) < 0.8
-    return x * keep / 0.8, lambda dy: dy * keep / 0.8
-
-
-@mutant("layer_norm_mean_is_a_constant", cause="norm-mean-term-missing", like="layer_norm", wrong=("dx",))
-def layer_norm_mean_is_a_constant(x, weight, bias):
-    D = x.shape[-1]
-    mu = x.mean(-1, keepdims=True)
-    std = np.sqrt(x.var(-1, keepdims=True) + 1e-5)
-    xhat = (x - mu) / std
-
-    def backward(dy):
-        g = dy * weight
-        dvar_part = xhat * (g * xhat).sum(-1, keepdims=True) / D
-        dx = (g - dvar_part) / std  # right: dx = (g - g.sum(-1, keepdims=True) / D - dvar_part) / std
-        return dx, (dy * xhat).sum((0, 1)), dy.sum((0, 1))
-
-    return weight * xhat + bias, backward
-
-
-@mutant("batch_norm_variance_is_a_constant", cause="norm-variance-term-missing", like="batch_norm, rows", wrong=("dx",))
-def batch_norm_variance_is_a_constant(x, gamma, beta):
-    N = x.shape[0]
-    xmu = x - x.mean(axis=0)
-    ivar = 1 / np.sqrt((xmu**2).mean(axis=0) + 1e-5)
-
-    def backward(dout):
-        dxhat = dout * gamma
-        dvar = np.sum(dxhat * xmu, axis=0) * -0.5 * ivar**3
-        dxmu = dxhat * ivar
-        # missing: dxmu = dxmu + dvar * 2 * xmu / N
-        assert dvar.shape == (x.size // N,)
-        dx = dxmu - dxmu.mean(axis=0)
-        return dx, np.sum(dout * xmu * ivar, axis=0), dout.sum(axis=0)
-
-    return gamma * xmu * ivar + beta, backward
-
-
-def running_inputs(rng):
-    return 2 * rng.standard_normal((3, 4, 2, 3)) + 1, rng.standard_normal(4), rng.standard_normal(4)
-
-
-@mutant("running_norm_forgets_its_scale", cause="missing-factor", inputs=running_inputs, wrong=("dx",))
-def running_norm_forgets_its_scale(x, gamma, beta):
-    """Evaluation: the statistics were gathered before."""
-    mean, var = np.array([0.5, -1, 0, 2]), np.array([1.5, 0.3, 2, 0.8])
-    gamma4, beta4 = gamma[None, :, None, None], beta[None, :, None, None]
-    std = np.sqrt(var + 1e-5).reshape(1, -1, 1, 1)
-    xhat = (x - mean.reshape(1, -1, 1, 1)) / std
-
-    def backward(dy):
-        dx = dy / std  # right: dx = dy * gamma4 / std
-        return dx, np.einsum("nchw,nchw->c", dy, xhat), np.einsum("nchw->c", dy)
-
-    return gamma4 * xhat + beta4, backward
-
-
-@mutant("group_norm_scale_of_the_last_image", cause="sum-missing", like="group_norm", wrong=("dweight",))
-def group_norm_scale_of_the_last_image(x, weight, bias):
-    N, C, H, W = x.shape
-    G = 2
-    rows = x.reshape(N, G, -1)
-    mu, var = rows.mean(axis=2, keepdims=True), rows.var(axis=2, keepdims=True)
-    xhat = ((rows - mu) / np.sqrt(var + 1e-5)).reshape(x.shape)
-
-    def backward(dy):
-        dweight, dbias = np.zeros(C), np.zeros(C)
-        for n in range(N):
-            dweight = (dy[n] * xhat[n]).sum(axis=(1, 2))  # right: dweight += (dy[n] * xhat[n]).sum(axis=(1, 2))
-            dbias += dy[n].sum(axis=(1, 2))
-        g = (dy * weight.reshape(1, C, 1, 1)).reshape(N, G, -1)
-        n = xhat.reshape(N, G, -1)
-        dx = (g - g.mean(2, keepdims=True) - n * (g * n).mean(2, keepdims=True)) / np.sqrt(var + 1e-5)
-        return dx.reshape(x.shape), dweight, dbias
-
-    return xhat * weight.reshape(1, C, 1, 1) + bias.reshape(1, C, 1, 1), backward
-
-
-# ------------------------------------------------------------------------------------------------- formulas
-
-
-@mutant(
-    "layer_norm_row_by_row_forgets_the_deviation",
-    cause="missing-factor",
-    inputs=norm_inputs,
-    wrong=("dx",),
-)
-def layer_norm_row_by_row_forgets_the_deviation(x, gamma, beta):
-    y, kept, sigmas = np.zeros_like(x), [], []
-    for i, row in enumerate(x):
-        mu = row.sum() / len(row)
-        sigma = np.sqrt(((row - mu) ** 2).sum() / len(row) + 1e-5)
-        n = (row - mu) / sigma
-        kept.append(n)
-        sigmas.append(sigma)
-        y[i] = gamma * n + beta
-
-    def backward(dy):
-        dx, dgamma = np.zeros_like(x), np.zeros_like(gamma)
-        for i, n in enumerate(kept):
-            dgamma += dy[i] * n
-            dn = dy[i] * gamma
-            # right: dx[i] = (dn - dn.mean() - n * (dn * n).mean()) / sigmas[i]
-            dx[i] = dn - dn.mean() - n * (dn * n).mean()
-        return dx, dgamma, dy.sum(axis=0)
-
-    return y, backward
-
-
-def square_features(rng):
-    return rng.standard_normal((4, 4)) + 0.5, rng.standard_normal(4)
-
-
-@mutant("rms_norm_averages_over_the_batch", cause="wrong-sum-axis", inputs=square_features, wrong=("dx",))
-def rms_norm_averages_over_the_batch(x, gain):
-    """No mean is taken off: x / sqrt(mean(x^2))."""
-    r = np.sqrt(np.mean(x * x, axis=1, keepdims=True) + 1e-6)
-    n = x / r
-
-    def backward(dy):
-        dn = dy * gain
-        # right: dx = (dn - n * np.mean(dn * n, axis=1, keepdims=True)) / r
-        dx = (dn - n * np.mean(dn * n, axis=0, keepdims=True)) / r
-        return dx, (dy * n).sum(axis=0)
-
-    return n * gain, backward
-
-
 def two_vectors(rng):
     return rng.standard_normal((5, 4)), rng.standard_normal((5, 4))
 
@@ -577,45 +355,6 @@ def cosine_length_is_a_constant(a, b):
     return y, backward
 
 
-def hidden_layer(rng):
-    return rng.standard_normal((4, 5)), rng.standard_normal((6, 5)), rng.standard_normal((3, 6))
-
-
-@mutant("hidden_dropout_draws_again", cause="dropout-new-mask", inputs=hidden_layer, wrong=("dx", "dW"))
-def hidden_dropout_draws_again(x, W, V):
-    rng = np.random.default_rng(5)
-    h = np.tanh(x @ W.T)
-    keep = rng.random(h.shape) < 0.6
-    dropped = h * keep / 0.6
-    again = rng.random(h.shape) < 0.6
-
-    def backward(dy):
-        dh = dy @ V * again / 0.6  # right: dh = dy @ V * keep / 0.6
-        dz = dh * (1 - h**2)
-        return dz @ W, dz.T @ x, dy.T @ dropped
-
-    return dropped @ V.T, backward
-
-
-def bags(rng):
-    mask = np.array([[1, 1, 1, 0], [1, 0, 0, 0], [1, 1, 0, 0]], bool)
-    return np.array([[1, 4, 1, 0], [3, 0, 0, 0], [2, 5, 0, 0]]), rng.standard_normal((6, 3)), mask
-
-
-@mutant("bag_of_words_is_divided_by_its_longest", cause="wrong-count", inputs=bags, wrong=("dE",))
-def bag_of_words_is_divided_by_its_longest(ids, E, mask):
-    count = mask.sum(axis=1)[:, None]
-    y = (E[ids] * mask[:, :, None]).sum(axis=1) / count
-
-    def backward(dy):
-        dE = np.zeros_like(E)
-        for n, t in np.argwhere(mask):
-            dE[ids[n, t]] += dy[n] / mask.shape[1]  # right: dE[ids[n, t]] += dy[n] / count[n]
-        return None, dE, None
-
-    return y, backward
-
-
 @mutant("square_of_the_layer_forgets_the_two", cause="constant-factor", inputs=hidden_layer, wrong=("dx", "dW"))
 def square_of_the_layer_forgets_the_two(x, W, V):
     z = x @ W.T
@@ -627,105 +366,6 @@ def square_of_the_layer_forgets_the_two(x, W, V):
         return dz @ W, dz.T @ x, dy.T @ s
 
     return s @ V.T, backward
-
-
-def words_with_positions(rng):
-    return np.array([[3, 1, 0], [2, 3, 3]]), rng.standard_normal((6, 4)), rng.standard_normal((3, 4))
-
-
-@mutant("embedding_learns_the_word_before", cause="off-by-one", inputs=words_with_positions, wrong=("dE",))
-def embedding_learns_the_word_before(ids, E, P):
-    """Words and their positions; the word 0 is padding."""
-    real = (ids != 0)[:, :, None]
-    y = (2 * E[ids] + P) * real
-
-    def backward(dy):
-        dy = dy * real
-        dE = np.zeros_like(E)
-        np.add.at(dE, np.roll(ids, 1, axis=1), 2 * dy)  # right: np.add.at(dE, ids, 2 * dy)
-        return None, dE, dy.sum(axis=0)
-
-    return y, backward
-
-
-@mutant("embedding_counts_its_rows_from_one", cause="off-by-one", inputs=words_with_positions, wrong=("dE",))
-def embedding_counts_its_rows_from_one(ids, E, P):
-    real = (ids != 0)[:, :, None]
-    y = (E[ids] / 2 + P) * real
-
-    def backward(dy):
-        dy = np.where(real, dy, 0)
-        dE = np.zeros_like(E)
-        for word, d in zip(ids.ravel(), dy.reshape(-1, E.shape[1]), strict=True):
-            dE[word + 1] += d / 2  # right: dE[word] += d / 2
-        return None, dE, dy.sum(axis=0)
-
-    return y, backward
-
-
-@mutant("hidden_dropout_scales_forward_alone", cause="dropout-scale-missing", inputs=hidden_layer, wrong=("dx", "dW"))
-def hidden_dropout_scales_forward_alone(x, W, V):
-    keep = np.random.default_rng(5).random((4, 6)) > 0.3
-    h = np.maximum(x @ W.T, 0)
-    dropped = h * keep / 0.7
-
-    def backward(dy):
-        dh = dy @ V * keep  # right: dh = dy @ V * keep / 0.7
-        dz = dh * (h > 0)
-        return dz @ W, dz.T @ x, dy.T @ dropped
-
-    return dropped @ V.T, backward
-
-
-@mutant(
-    "hidden_dropout_is_not_there_on_the_way_back", cause="mask-not-applied", inputs=hidden_layer, wrong=("dx", "dW")
-)
-def hidden_dropout_is_not_there_on_the_way_back(x, W, V):
-    keep = np.random.default_rng(5).random((4, 6)) > 0.3
-    h = np.maximum(x @ W.T, 0)
-    dropped = h * keep / 0.7
-
-    def backward(dy):
-        dh = dy @ V  # right: dh = dy @ V * keep / 0.7
-        dz = dh * (h > 0)
-        return dz @ W, dz.T @ x, dy.T @ dropped
-
-    return dropped @ V.T, backward
-
-
-# ------------------------------------------------------------------------------------------------- number by number
-
-
-def matrix(rng):
-    return (rng.standard_normal((3, 4)),)
-
-
-@mutant("log_sigmoid_keeps_one_of_two_minuses", cause="wrong-sign", inputs=matrix, wrong=("dx",))
-def log_sigmoid_keeps_one_of_two_minuses(x):
-    """As in word2vec with negative samples: -log(1 + exp(-x)), one minus in front and one within."""
-    y = np.vectorize(lambda v: -math.log1p(math.exp(-v)))(x)
-
-    def backward(dy):
-        return -dy / (1 + np.exp(x))  # right: return dy / (1 + np.exp(x))
-
-    return y, backward
-
-
-@mutant("gelu_by_erf_at_its_output", cause="derivative-at-preactivation", inputs=matrix, wrong=("dx",))
-def gelu_by_erf_at_its_output(x):
-    def below(v):
-        return 0.5 * (1 + math.erf(v / math.sqrt(2)))
-
-    def derivative(v):
-        return below(v) + v * math.exp(-v * v / 2) / math.sqrt(2 * math.pi)
-
-    y = np.array([[v * below(v) for v in row] for row in x])
-
-    def backward(dy):
-        # right: return dy * np.vectorize(derivative)(x)
-        return dy * np.vectorize(derivative)(y)
-
-    return y, backward
 
 
 @mutant("log_cosh_of_all_items_goes_to_each", cause="wrong-sum-axis", inputs=matrix, wrong=("dx",))
@@ -763,9 +403,6 @@ def mask_drawn_from_its_seed_before_the_noise(x):
         return dy * (rng.random(x.shape) < 0.8) / 0.8
 
     return y, backward
-
-
-# ------------------------------------------------------------------------------------------------- sums over uses
 
 
 def steps_and_layer(rng):
@@ -894,11 +531,6 @@ def dense_bias_one_number_for_all(x, W, b):
     return out, backward
 
 
-def column_network(rng):
-    """Examples in columns (D, N); matrices and columns of biases of two layers."""
-    return tuple(rng.standard_normal(s) for s in [(3, 5), (4, 3), (4, 1), (2, 4), (2, 1)])
-
-
 @mutant(
     "column_network_prime_of_the_activation",
     cause="derivative-at-preactivation",
@@ -965,56 +597,6 @@ def column_layers_average_over_the_examples(x, W1, b1, W2, b2):
 
 
 @mutant(
-    "relu_looks_at_the_gradient",
-    cause="derivative-at-preactivation",
-    inputs=two_relu_layers,
-    wrong=("dx", "dW1", "db1"),
-    note="what is negative in the gradient is cut off, not what was negative on the way there",
-)
-def relu_looks_at_the_gradient(x, W1, b1, W2, b2):
-    z1 = x.dot(W1) + b1
-    h1 = np.maximum(0, z1)
-    out = h1.dot(W2) + b2
-
-    def backward(dout):
-        dW2, db2 = h1.T.dot(dout), dout.sum(axis=0)
-        dz1 = dout.dot(W2.T)
-        dz1[dz1 <= 0] = 0  # right: dz1[z1 <= 0] = 0
-        return dz1.dot(W1.T), x.T.dot(dz1), dz1.sum(axis=0), dW2, db2
-
-    return out, backward
-
-
-def windows_of_words(rng):
-    """Ids (N, L), 0 for padding, and a table (V, D)."""
-    return np.array([[3, 1, 4, 1], [5, 2, 0, 0], [6, 5, 3, 0]]), rng.standard_normal((7, 4))
-
-
-@mutant(
-    "bag_of_words_divides_by_the_padded_length",
-    cause="wrong-count",
-    inputs=windows_of_words,
-    wrong=("dtable",),
-)
-def bag_of_words_divides_by_the_padded_length(ids, table):
-    """The mean vector of the words that are there."""
-    there = (ids != 0).astype(float)
-    lengths = there.sum(axis=1)
-    bag = (table[ids] * there[:, :, None]).sum(axis=1) / lengths[:, None]
-
-    def backward(dbag):
-        N, L = ids.shape
-        dtable = np.zeros_like(table)
-        for n in range(N):
-            for k in range(L):
-                if ids[n, k] != 0:
-                    dtable[ids[n, k]] += dbag[n] / L  # right: dtable[ids[n, k]] += dbag[n] / lengths[n]
-        return None, dtable
-
-    return bag, backward
-
-
-@mutant(
     "places_learn_from_the_last_sentence",
     cause="sum-missing",
     inputs=tokens_and_tables,
@@ -1036,197 +618,6 @@ def places_learn_from_the_last_sentence(idx, wte, wpe):
         return None, dwte, dwpe
 
     return tok_emb + pos_emb, backward
-
-
-@mutant(
-    "dropout_pays_the_units_it_switched_off",
-    cause="mask-inverted",
-    inputs=two_relu_layers,
-    wrong=("dX", "dW1", "db1"),
-    note="dropped is True where a unit is off",
-)
-def dropout_pays_the_units_it_switched_off(X, W1, b1, W2, b2):
-    """Dropout between two layers."""
-    p_drop = 0.4
-    hidden = np.maximum(X @ W1 + b1, 0)
-    dropped = np.random.default_rng(0).random(hidden.shape) < p_drop
-    thinned = hidden.copy()
-    thinned[dropped] = 0
-    thinned /= 1 - p_drop
-    out = thinned @ W2 + b2
-
-    def backward(dout):
-        dthinned = dout @ W2.T
-        dhidden = dthinned * dropped / (1 - p_drop)  # right: dhidden = dthinned * ~dropped / (1 - p_drop)
-        dhidden = dhidden * (hidden > 0)
-        return dhidden @ W1.T, X.T @ dhidden, dhidden.sum(axis=0), thinned.T @ dout, dout.sum(axis=0)
-
-    return out, backward
-
-
-@mutant(
-    "batchnorm_paper_formula_wrong_power",
-    cause="missing-factor",
-    inputs=norm_inputs,
-    wrong=("dx",),
-    note="the derivative of v ** -0.5 is -0.5 * v ** -1.5; the power was left as it was",
-)
-def batchnorm_paper_formula_wrong_power(x, gamma, beta):
-    m = len(x)
-    mean, var = x.mean(axis=0), x.var(axis=0)
-    v = var + 1e-5
-    xhat = (x - mean) * v**-0.5
-
-    def backward(dy):
-        dxhat = dy * gamma
-        # right: dvar = np.sum(dxhat * (x - mean), axis=0) * -0.5 * v**-1.5
-        dvar = np.sum(dxhat * (x - mean), axis=0) * -0.5 * v**-0.5
-        dmean = np.sum(dxhat * -(v**-0.5), axis=0) + dvar * np.sum(-2 * (x - mean), axis=0) / m
-        dx = dxhat * v**-0.5 + dvar * 2 * (x - mean) / m + dmean / m
-        return dx, np.sum(dy * xhat, axis=0), np.sum(dy, axis=0)
-
-    return gamma * xhat + beta, backward
-
-
-@mutant(
-    "layernorm_backward_is_the_batchnorms",
-    cause="wrong-sum-axis",
-    inputs=norm_inputs,
-    wrong=("dx",),
-    note="the forward pass was turned to rows, the formula of the backward pass was copied with its columns",
-)
-def layernorm_backward_is_the_batchnorms(x, gamma, beta):
-    mu = np.mean(x, axis=1, keepdims=True)
-    var = np.var(x, axis=1, keepdims=True)
-    ivar = 1.0 / np.sqrt(var + 1e-5)
-    x_hat = (x - mu) * ivar
-
-    def backward(dout):
-        dx_hat = dout * gamma
-        axis = 0  # right: axis = 1
-        mean1 = np.mean(dx_hat, axis=axis, keepdims=True)
-        mean2 = np.mean(dx_hat * x_hat, axis=axis, keepdims=True)
-        dx = ivar * (dx_hat - mean1 - x_hat * mean2)
-        return dx, np.sum(dout * x_hat, axis=0), np.sum(dout, axis=0)
-
-    return gamma * x_hat + beta, backward
-
-
-class BatchNormalization:
-    """Normalises the columns of a batch, and leaves its gradients on itself."""
-
-    def __init__(self, gamma, beta):
-        self.gamma, self.beta = gamma, beta
-        self.batch_size = self.xc = self.xn = self.std = None
-        self.dgamma = self.dbeta = None
-
-    def forward(self, x):
-        self.batch_size = x.shape[0]
-        self.xc = x - x.mean(axis=0)
-        self.std = np.sqrt(np.mean(self.xc**2, axis=0) + 1e-6)
-        self.xn = self.xc / self.std
-        return self.gamma * self.xn + self.beta
-
-    def backward(self, dout):
-        self.dbeta = dout.sum(axis=0)
-        self.dgamma = np.sum(self.xn * dout, axis=0)
-        dxn = dout  # right: dxn = self.gamma * dout
-        dxc = dxn / self.std
-        dstd = -np.sum((dxn * self.xc) / (self.std * self.std), axis=0)
-        dvar = 0.5 * dstd / self.std
-        dxc += (2.0 / self.batch_size) * self.xc * dvar
-        dmu = np.sum(dxc, axis=0)
-        return dxc - dmu / self.batch_size
-
-
-@mutant(
-    "batchnorm_class_gain_is_one_on_the_way_back",
-    cause="missing-factor",
-    inputs=norm_inputs,
-    wrong=("dx",),
-    note="gamma starts at one, where nobody sees that it is missing",
-)
-def batchnorm_class_gain_is_one_on_the_way_back(x, gamma, beta):
-    layer = BatchNormalization(gamma, beta)
-    out = layer.forward(x)
-
-    def backward(dout):
-        dx = layer.backward(dout)
-        return dx, layer.dgamma, layer.dbeta
-
-    return out, backward
-
-
-@mutant(
-    "rms_norm_root_taken_for_a_constant",
-    cause="norm-variance-term-missing",
-    inputs=lambda rng: (rng.standard_normal((2, 3, 5)) + 0.5, rng.standard_normal(5)),
-    wrong=("dx",),
-)
-def rms_norm_root_taken_for_a_constant(x, g):
-    B, T, C = x.shape
-    inv_rms = 1.0 / np.sqrt((x * x).mean(axis=-1, keepdims=True) + 1e-6)
-    normed = x * inv_rms
-
-    def backward(dout):
-        dg = np.zeros_like(g)
-        for b in range(B):
-            for t in range(T):
-                dg += dout[b, t] * normed[b, t]
-        dnormed = dout * g
-        dx = dnormed * inv_rms
-        # missing: dx = dx - normed * inv_rms * (dnormed * normed).sum(axis=-1, keepdims=True) / C
-        return dx, dg
-
-    return normed * g, backward
-
-
-@mutant(
-    "swish_layer_derives_its_sigmoid_only",
-    cause="branch-missing",
-    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(5, 4), (4, 3), (3,)]),
-    wrong=("dx", "dW", "db"),
-    note="z stands in the product twice, before the sigmoid and in it",
-)
-def swish_layer_derives_its_sigmoid_only(x, W, b):
-    z = x @ W + b
-    sig = 1 / (1 + np.exp(-z))
-
-    def backward(dout):
-        dz = dout * z * sig * (1 - sig)
-        # missing: dz = dz + dout * sig
-        return dz @ W.T, x.T @ dz, dz.sum(axis=0)
-
-    return z * sig, backward
-
-
-@mutant(
-    "column_dropout_divides_but_never_shuts",
-    cause="mask-not-applied",
-    inputs=column_network,
-    wrong=("dX", "dW1", "db1"),
-    note="of the two steps of dropout only the second, `/ keep_prob`, is done on the way back",
-)
-def column_dropout_divides_but_never_shuts(X, W1, b1, W2, b2):
-    """Examples in columns, dropout after the hidden layer."""
-    keep_prob = 0.6
-    H1 = np.tanh(np.dot(W1, X) + b1)
-    D1 = np.random.default_rng(1).random(H1.shape) < keep_prob
-    A1 = H1 * D1
-    A1 = A1 / keep_prob
-    A2 = 1 / (1 + np.exp(-(np.dot(W2, A1) + b2)))
-
-    def backward(dA2):
-        dZ2 = dA2 * A2 * (1 - A2)
-        dW2, db2 = np.dot(dZ2, A1.T), np.sum(dZ2, axis=1, keepdims=True)
-        dA1 = np.dot(W2.T, dZ2)
-        # missing: dA1 = dA1 * D1
-        dA1 = dA1 / keep_prob
-        dZ1 = dA1 * (1 - np.power(H1, 2))
-        dW1, db1 = np.dot(dZ1, X.T), np.sum(dZ1, axis=1, keepdims=True)
-        return np.dot(W1.T, dZ1), dW1, db1, dW2, db2
-
-    return A2, backward
 
 
 def three_layers(rng):
@@ -1257,34 +648,6 @@ def three_layers_middle_weight_the_other_way_round(X, W1, b1, W2, b2, W3, b3):
     return scores, backward
 
 
-def highway_inputs(rng):
-    """Rows (N, D), and matrix (D, D) and bias (D,) of the new features and of the gate."""
-    return tuple(rng.standard_normal(s) for s in [(5, 4), (4, 4), (4,), (4, 4), (4,)])
-
-
-@mutant(
-    "highway_transform_and_carry_exchanged",
-    cause="wrong-gate",
-    inputs=highway_inputs,
-    wrong=("dx", "dW_H", "db_H"),
-    note="backward was written for y = (1 - t) h + t x",
-)
-def highway_transform_and_carry_exchanged(x, W_H, b_H, W_T, b_T):
-    h = np.tanh(x @ W_H + b_H)
-    t = 1 / (1 + np.exp(-(x @ W_T + b_T)))
-    y = t * h + (1 - t) * x
-
-    def backward(dy):
-        dt = dy * (h - x)
-        dh, dx = dy * (1 - t), dy * t  # right: dh, dx = dy * t, dy * (1 - t)
-        dz_H = dh * (1 - h**2)
-        dz_T = dt * t * (1 - t)
-        dx = dx + dz_H @ W_H.T + dz_T @ W_T.T
-        return dx, x.T @ dz_H, dz_H.sum(axis=0), x.T @ dz_T, dz_T.sum(axis=0)
-
-    return y, backward
-
-
 @mutant(
     "centres_the_data_where_it_lies",
     cause="input-changed",
@@ -1303,77 +666,6 @@ def centres_the_data_where_it_lies(X, W, b):
         return dX, X.T.dot(dZ), dZ.sum(axis=0)
 
     return A, backward
-
-
-@mutant(
-    "rms_norm_scale_is_a_constant",
-    cause="norm-variance-term-missing",
-    also=("branch-missing",),
-    inputs=lambda rng: (1.5 * rng.standard_normal((2, 3, 5)) + 0.5, rng.standard_normal(5)),
-    wrong=("dx",),
-    note="no mean to derive, and it looks as if there were nothing to derive at all",
-)
-def rms_norm_scale_is_a_constant(x, g):
-    """A layer norm that leaves the mean where it is."""
-    inv_rms = 1.0 / np.sqrt(np.mean(x**2, axis=-1, keepdims=True) + 1e-6)
-    normed = x * inv_rms
-
-    def backward(dout):
-        dg = np.sum(dout * normed, axis=(0, 1))
-        dnormed = dout * g
-        dx = dnormed * inv_rms
-        # missing: dx = dx - normed * inv_rms * np.mean(dnormed * normed, axis=-1, keepdims=True)
-        return dx, dg
-
-    return g * normed, backward
-
-
-@mutant(
-    "feed_forward_gelu_inner_polynomial_not_derived",
-    cause="missing-factor",
-    inputs=two_relu_layers,
-    wrong=("dx", "dW1", "db1"),
-    note="of what stands in the tanh only the constant in front was derived",
-)
-def feed_forward_gelu_inner_polynomial_not_derived(x, W1, b1, W2, b2):
-    """The feed-forward part of a transformer, with the GELU that is made of a tanh."""
-    k = np.sqrt(2 / np.pi)
-    z = x @ W1 + b1
-    t = np.tanh(k * (z + 0.044715 * z**3))
-    h = 0.5 * z * (1 + t)
-
-    def backward(dout):
-        dh = dout @ W2.T
-        dinner = k  # right: dinner = k * (1 + 3 * 0.044715 * z**2)
-        dz = dh * (0.5 * (1 + t) + 0.5 * z * (1 - t**2) * dinner)
-        return dz @ W1.T, x.T @ dz, dz.sum(axis=0), h.T @ dout, dout.sum(axis=0)
-
-    return h @ W2 + b2, backward
-
-
-@mutant(
-    "highway_gate_hears_of_the_transform_only",
-    cause="branch-missing",
-    inputs=highway_inputs,
-    wrong=("dx", "dW_T", "db_T"),
-    note="the gate also says how much is carried, as 1 - T",
-)
-def highway_gate_hears_of_the_transform_only(x, W_H, b_H, W_T, b_T):
-    H = np.tanh(x.dot(W_H) + b_H)
-    T = 1 / (1 + np.exp(-(x.dot(W_T) + b_T)))
-    C = 1 - T
-    y = H * T + x * C
-
-    def backward(dy):
-        dH = dy * T
-        dT = dy * H
-        # missing: dT = dT - dy * x
-        dx = dy * C
-        dzH, dzT = dH * (1 - H**2), dT * T * (1 - T)
-        dx = dx + dzH.dot(W_H.T) + dzT.dot(W_T.T)
-        return dx, x.T.dot(dzH), dzH.sum(axis=0), x.T.dot(dzT), dzT.sum(axis=0)
-
-    return y, backward
 
 
 @mutant(
@@ -1460,3 +752,214 @@ def gain_learns_from_the_second_step_on(x, gain, shift):
         return dy * gain, dgain, dshift
 
     return x * gain + shift, backward
+
+
+@mutant(
+    "linear_columns_bias_summed_without_keepdims",
+    cause="gradient-shape",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(4, 6), (3, 4), (3, 1)]),
+    note="b - lr * db is then a matrix",
+)
+def linear_columns_bias_summed_without_keepdims(A_prev, W, b):
+    """Examples in columns (D, N), matrix (H, D) and a column of biases."""
+    A = sigmoid(np.dot(W, A_prev) + b)
+
+    def backward(dA):
+        dZ = dA * A * (1 - A)
+        dW = np.dot(dZ, A_prev.T)
+        db = np.sum(dZ, axis=1)  # right: db = np.sum(dZ, axis=1, keepdims=True)
+        return np.dot(W.T, dZ), dW, db
+
+    return A, backward
+
+
+@mutant(
+    "wavenet_unit_filter_opened_by_itself",
+    cause="wrong-gate",
+    also=("missing-factor",),
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(6, 3), (3, 4), (4,), (3, 4), (4,)]),
+    wrong=("dx", "dWf", "dbf"),
+    note="of the two factors each gets the other, here the first got itself",
+)
+def wavenet_unit_filter_opened_by_itself(x, Wf, bf, Wg, bg):
+    """What the filter sees, as far as the gate is open."""
+    filt = np.tanh(x @ Wf + bf)
+    gate = sigmoid(x @ Wg + bg)
+
+    def backward(dout):
+        dfilt = dout * filt  # right: dfilt = dout * gate
+        dgate = dout * filt
+        dzf = dfilt * (1 - filt**2)
+        dzg = dgate * gate * (1 - gate)
+        dx = dzf @ Wf.T + dzg @ Wg.T
+        return dx, x.T @ dzf, dzf.sum(axis=0), x.T @ dzg, dzg.sum(axis=0)
+
+    return filt * gate, backward
+
+
+class LeakyDense:
+    """A dense layer with a leaky ReLU in it."""
+
+    alpha = 0.1
+
+    def __init__(self, W, b):
+        self.W, self.b = W, b
+        self.x = self.negative = None
+
+    def forward(self, x):
+        self.x = x
+        out = x @ self.W + self.b
+        self.negative = out < 0
+        out[self.negative] *= self.alpha
+        return out
+
+    def backward(self, dout):
+        # missing: dout = dout.copy()
+        dout[self.negative] *= self.alpha
+        return dout @ self.W.T, self.x.T @ dout, dout.sum(axis=0)
+
+
+@mutant(
+    "leaky_dense_scales_the_gradient_it_was_lent",
+    cause="dy-changed",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(5, 4), (4, 3), (3,)]),
+    note="what was right for its own fresh array on the way there is not for somebody else's on the way back",
+)
+def leaky_dense_scales_the_gradient_it_was_lent(x, W, b):
+    layer = LeakyDense(W, b)
+    return layer.forward(x), layer.backward
+
+
+def three_letters_before(rng):
+    """Ids of letters (N, 3), a table (V, D), matrix (3 D, H) and bias (H,)."""
+    ids = np.array([[0, 0, 5], [0, 5, 2], [5, 2, 2], [2, 2, 1], [0, 0, 3]])
+    return ids, *(rng.standard_normal(s) for s in [(6, 2), (6, 4), (4,)])
+
+
+@mutant(
+    "name_maker_letters_indexed_with_plus_equals",
+    cause="repeated-ids-assigned",
+    inputs=three_letters_before,
+    wrong=("dC",),
+)
+def name_maker_letters_indexed_with_plus_equals(Xb, C, W1, b1):
+    """The vectors of the three letters before, side by side, and a hidden layer."""
+    emb = C[Xb]
+    embcat = emb.reshape(emb.shape[0], -1)
+    h = np.tanh(embcat @ W1 + b1)
+
+    def backward(dh):
+        dhpreact = (1.0 - h**2) * dh
+        dW1, db1 = embcat.T @ dhpreact, dhpreact.sum(0)
+        demb = (dhpreact @ W1.T).reshape(emb.shape)
+        dC = np.zeros_like(C)
+        dC[Xb] += demb  # right: np.add.at(dC, Xb, demb)
+        return None, dC, dW1, db1
+
+    return h, backward
+
+
+def windows_of_vectors(rng):
+    """Vectors side by side (N, L, D), matrix (L D, H) and bias (H,)."""
+    return tuple(rng.standard_normal(s) for s in [(4, 3, 5), (15, 2), (2,)])
+
+
+@mutant(
+    "flattened_window_unrolled_with_features_first",
+    cause="permuted-axes",
+    inputs=windows_of_vectors,
+    wrong=("dx",),
+    note="the result has the right shape after all",
+)
+def flattened_window_unrolled_with_features_first(x, W, b):
+    N, L, D = x.shape
+    flat = x.reshape(N, L * D)
+    y = np.tanh(flat @ W + b)
+
+    def backward(dy):
+        dz = dy * (1 - y**2)
+        dflat = dz @ W.T
+        dx = dflat.reshape(N, D, L).transpose(0, 2, 1)  # right: dx = dflat.reshape(N, L, D)
+        return dx, flat.T @ dz, dz.sum(axis=0)
+
+    return y, backward
+
+
+def deep_columns(rng):
+    """Examples in columns (D, N), matrices and columns of biases of three layers, as wide as the input but the last."""
+    return tuple(rng.standard_normal(s) for s in [(4, 6), (4, 4), (4, 1), (4, 4), (4, 1), (2, 4), (2, 1)])
+
+
+@mutant(
+    "deep_columns_outer_product_with_its_own_activation",
+    cause="off-by-one",
+    also=("missing-factor",),
+    inputs=deep_columns,
+    wrong=("dW1", "dW2"),
+    note="activations[-l] is what layer -l gives, it was given activations[-l - 1]",
+)
+def deep_columns_outer_product_with_its_own_activation(x, W1, b1, W2, b2, W3, b3):
+    weights, biases = [W1, W2, W3], [b1, b2, b3]
+    activations = [x]
+    for w, b in zip(weights, biases, strict=True):
+        activations.append(1.0 / (1.0 + np.exp(-(np.dot(w, activations[-1]) + b))))
+
+    def backward(dout):
+        nabla_w, nabla_b = [None] * 3, [None] * 3
+        delta = dout * activations[-1] * (1 - activations[-1])
+        nabla_w[-1], nabla_b[-1] = np.dot(delta, activations[-2].T), delta.sum(axis=1, keepdims=True)
+        for l in range(2, 4):
+            slope = activations[-l] * (1 - activations[-l])
+            delta = np.dot(weights[-l + 1].T, delta) * slope
+            nabla_w[-l] = np.dot(delta, activations[-l].T)  # right: nabla_w[-l] = np.dot(delta, activations[-l - 1].T)
+            nabla_b[-l] = delta.sum(axis=1, keepdims=True)
+        dx = np.dot(W1.T, delta)
+        return dx, nabla_w[0], nabla_b[0], nabla_w[1], nabla_b[1], nabla_w[2], nabla_b[2]
+
+    return activations[-1], backward
+
+
+def gated_unit_inputs(rng):
+    """Rows (N, D), then matrix and bias of the values, and of the gates."""
+    return tuple(rng.standard_normal(s) for s in [(5, 3), (3, 4), (4,), (3, 4), (4,)])
+
+
+@mutant(
+    "gated_linear_unit_gate_without_its_value",
+    cause="missing-factor",
+    inputs=gated_unit_inputs,
+    wrong=("dx", "dV", "dc"),
+    note="the slope of the sigmoid is there, what the gate lets through is not",
+)
+def gated_linear_unit_gate_without_its_value(x, W, b, V, c):
+    value = x @ W + b
+    gate = 1 / (1 + np.exp(-(x @ V + c)))
+
+    def backward(dout):
+        dvalue = dout * gate
+        dpre = dout * gate * (1 - gate)  # right: dpre = dout * value * gate * (1 - gate)
+        dx = dvalue @ W.T + dpre @ V.T
+        return dx, x.T @ dvalue, dvalue.sum(axis=0), x.T @ dpre, dpre.sum(axis=0)
+
+    return value * gate, backward
+
+
+@mutant(
+    "linear_rows_given_a_name_and_not_written",
+    cause="zero-gradient",
+    like="linear",
+    wrong=("dx",),
+    note="`row =` lets the name stand for another array, `row[:] =` writes into the one that is returned",
+)
+def linear_rows_given_a_name_and_not_written(x, weight, bias):
+    def backward(dy):
+        dx, dweight, dbias = np.zeros_like(x), np.zeros_like(weight), np.zeros_like(bias)
+        for t in range(x.shape[0]):
+            for row, word, error in zip(dx[t], x[t], dy[t], strict=True):
+                # right: row[:] = np.dot(error, weight)
+                row = np.dot(error, weight)  # noqa: F841 (that it is never read is the mistake)
+                dweight += np.outer(error, word)
+                dbias += error
+        return dx, dweight, dbias
+
+    return np.dot(x, weight.T) + bias, backward

@@ -1,58 +1,393 @@
-"""Layers and small models that own weights, and weights that are used twice: each with one mistake."""
+"""Layers and small models that own weights: each with one mistake."""
 
 import numpy as np
 
-from minis2s import functional as F
 from minis2s.nn import Module
 from mutants import mutant
-from mutants.shared import build, features, parameter, stable_softmax
+from mutants.shared import build, features, labelled_rows, parameter, sigmoid, stable_softmax
 
 
-@mutant(
-    "tied_autoencoder_decoder_only",
+class Autoencoder(Module):
+    """The decoder's matrix is that of the encoder, turned."""
+
+    def __init__(self, rng):
+        self.W, self.b, self.c = parameter(rng, 4, 3), parameter(rng, 3), parameter(rng, 4)
+
+    def forward(self, x):
+        code = sigmoid(x @ self.W.data + self.b.data)
+        rebuilt = code @ self.W.data.T + self.c.data
+
+        def backward(drebuilt):
+            self.c.grad += drebuilt.sum(axis=0)
+            dW = drebuilt.T @ code
+            dcode = drebuilt @ self.W.data
+            dz = dcode * code * (1 - code)
+            dW = x.T @ dz  # right: dW = dW + x.T @ dz
+            self.W.grad += dW
+            self.b.grad += dz.sum(axis=0)
+            return dz @ self.W.data.T
+
+        return rebuilt, backward
+
+
+mutant(
+    "tied_autoencoder_encoder_takes_the_name_of_the_decoders_gradient",
     cause="tied-counted-once",
-    inputs=lambda rng: (
-        rng.random((4, 5)),
-        rng.standard_normal((3, 5)),
-        rng.standard_normal(3),
-        rng.standard_normal(5),
-    ),
+    inputs=features,
     wrong=("dW",),
-)
-def tied_autoencoder_decoder_only(x, W, b, c):
-    """The decoder's matrix is the encoder's, transposed."""
-    h = 1 / (1 + np.exp(-(x @ W.T + b)))
-    out = h @ W + c
-
-    def backward(dout):
-        dW_dec = h.T @ dout
-        da = dout @ W.T * h * (1 - h)
-        dW_enc = da.T @ x
-        dW = dW_dec  # right: dW = dW_dec + dW_enc
-        assert dW.shape == dW_enc.shape
-        return da @ W, dW, da.sum(axis=0), dout.sum(axis=0)
-
-    return out, backward
+)(build(Autoencoder))
 
 
-@mutant(
-    "same_step_twice_counted_once",
-    cause="tied-counted-once",
-    inputs=lambda rng: (rng.standard_normal((3, 4)), rng.standard_normal((4, 4))),
-    wrong=("dW",),
-)
-def same_step_twice_counted_once(x, W):
-    """One matrix, applied two times."""
-    h1 = np.tanh(x @ W)
-    h2 = np.tanh(h1 @ W)
+class TwiceDropped(Module):
+    """Two hidden layers of one width, units of both are left out."""
 
-    def backward(dh2):
-        da2 = dh2 * (1 - h2**2)
-        da1 = da2 @ W.T * (1 - h1**2)
-        dW = x.T @ da1  # right: dW = x.T @ da1 + h1.T @ da2
-        return da1 @ W.T, dW
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
+        self.W2, self.b2 = parameter(rng, 6, 6), parameter(rng, 6)
+        self.W3, self.b3 = parameter(rng, 6, 2), parameter(rng, 2)
 
-    return h2, backward
+    def forward(self, X):
+        keep, rng = 0.6, np.random.default_rng(11)
+        A1 = np.tanh(X @ self.W1.data + self.b1.data)
+        D1 = (rng.random(A1.shape) < keep) / keep
+        A1_drop = A1 * D1
+        A2 = np.tanh(A1_drop @ self.W2.data + self.b2.data)
+        D2 = (rng.random(A2.shape) < keep) / keep
+        A2_drop = A2 * D2
+
+        def backward(dZ3):
+            self.W3.grad += A2_drop.T @ dZ3
+            self.b3.grad += dZ3.sum(axis=0)
+            dA2 = dZ3 @ self.W3.data.T * D2
+            dZ2 = dA2 * (1 - A2**2)
+            self.W2.grad += A1_drop.T @ dZ2
+            self.b2.grad += dZ2.sum(axis=0)
+            dA1 = dZ2 @ self.W2.data.T * D2  # right: dA1 = dZ2 @ self.W2.data.T * D1
+            dZ1 = dA1 * (1 - A1**2)
+            self.W1.grad += X.T @ dZ1
+            self.b1.grad += dZ1.sum(axis=0)
+            return dZ1 @ self.W1.data.T
+
+        return A2_drop @ self.W3.data + self.b3.data, backward
+
+
+mutant(
+    "dropout_mask_of_the_layer_above",
+    cause="dropout-new-mask",
+    also=("missing-factor",),
+    inputs=features,
+    wrong=("dX", "dW1", "db1"),
+    note="the lines of the layer above, copied, with one number not changed",
+)(build(TwiceDropped))
+
+
+class Experts(Module):
+    """Three experts, and a manager who says how far each is to be believed."""
+
+    def __init__(self, rng):
+        self.We, self.be = parameter(rng, 3, 4, 2), parameter(rng, 3, 2)
+        self.Wg, self.bg = parameter(rng, 4, 3), parameter(rng, 3)
+
+    def forward(self, x):
+        said = [np.tanh(x @ W + b) for W, b in zip(self.We.data, self.be.data, strict=True)]
+        trust = stable_softmax(x @ self.Wg.data + self.bg.data)
+        y = sum(trust[:, k : k + 1] * said[k] for k in range(3))
+
+        def backward(dy):
+            dx, dtrust = np.zeros_like(x), np.zeros_like(trust)
+            for k in range(3):
+                dtrust[:, k] = np.sum(dy * said[k], axis=1)
+                dz = dy * trust[:, k : k + 1] * (1 - said[k] ** 2)
+                self.We.grad[k] += x.T @ dz
+                self.be.grad[k] += dz.sum(axis=0)
+                dx += dz @ self.We.data[k].T
+            dlogits = trust * dtrust
+            # missing: dlogits -= trust * dlogits.sum(axis=1, keepdims=True)
+            self.Wg.grad += x.T @ dlogits
+            self.bg.grad += dlogits.sum(axis=0)
+            return dx + dlogits @ self.Wg.data.T
+
+        return y, backward
+
+
+mutant(
+    "mixture_of_experts_each_is_trusted_by_itself",
+    cause="softmax-second-term-missing",
+    inputs=features,
+    wrong=("dx", "dWg", "dbg"),
+)(build(Experts))
+
+
+class LearnedLeak(Module):
+    """A hidden layer whose negative side has a slope that is learnt, one for each unit."""
+
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 5), parameter(rng, 5)
+        self.leak = parameter(rng, 5)
+        self.W2, self.b2 = parameter(rng, 5, 3), parameter(rng, 3)
+
+    def forward(self, x):
+        z = x @ self.W1.data + self.b1.data
+        h = np.where(z > 0, z, self.leak.data * z)
+
+        def backward(dout):
+            grads = {"W2": h.T @ dout, "b2": dout.sum(axis=0)}
+            dh = dout @ self.W2.data.T
+            grads["leak"] = np.sum(dh * np.minimum(z, 0), axis=0)
+            dz = dh * np.where(z > 0, 1, self.leak.data)
+            grads["W1"], grads["b1"] = x.T @ dz, dz.sum(axis=0)
+            # right: for name in ("W1", "b1", "leak", "W2", "b2"):
+            for name in ("W1", "b1", "W2", "b2"):
+                getattr(self, name).grad += grads[name]
+            return dz @ self.W1.data.T
+
+        return h @ self.W2.data + self.b2.data, backward
+
+
+mutant(
+    "prelu_network_loop_over_weights_and_biases",
+    cause="zero-gradient",
+    inputs=features,
+    wrong=("dleak",),
+    note="worked out, and not written: the loop is older than the slopes",
+)(build(LearnedLeak))
+
+
+class SwiGLU(Module):
+    """The feed-forward part of a language model of today."""
+
+    def __init__(self, rng):
+        self.W_gate, self.W_up, self.W_down = parameter(rng, 4, 6), parameter(rng, 4, 6), parameter(rng, 6, 4)
+
+    def forward(self, x):
+        gate, up = x @ self.W_gate.data, x @ self.W_up.data
+        sig = sigmoid(gate)
+        act = gate * sig
+        hidden = act * up
+
+        def backward(dout):
+            self.W_down.grad += hidden.T @ dout
+            dhidden = dout @ self.W_down.data.T
+            dup = dhidden * act
+            dact = dhidden * up
+            dgate = dact * (sig + gate * sig * (1 - sig))
+            self.W_gate.grad += x.T @ dgate
+            self.W_up.grad += x.T @ dup
+            # right: return dgate @ self.W_gate.data.T + dup @ self.W_up.data.T
+            return dgate @ self.W_up.data.T + dup @ self.W_gate.data.T
+
+        return hidden @ self.W_down.data, backward
+
+
+mutant("swiglu_matrices_crossed_on_the_way_to_x", cause="wrong-gate", inputs=features, wrong=("dx",))(build(SwiGLU))
+
+
+class ThreeLayers(Module):
+    """Both hidden layers have five units."""
+
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 5), parameter(rng, 5)
+        self.W2, self.b2 = parameter(rng, 5, 5), parameter(rng, 5)
+        self.W3, self.b3 = parameter(rng, 5, 2), parameter(rng, 2)
+
+    def forward(self, inputs):
+        layer1 = sigmoid(np.dot(inputs, self.W1.data) + self.b1.data)
+        layer2 = sigmoid(np.dot(layer1, self.W2.data) + self.b2.data)
+
+        def backward(delta3):
+            self.W3.grad += np.dot(layer2.T, delta3)
+            self.b3.grad += np.sum(delta3, axis=0)
+            delta2 = np.dot(delta3, self.W3.data.T) * layer2 * (1 - layer2)
+            self.W2.grad += np.dot(delta2.T, layer1)  # right: self.W2.grad += np.dot(layer1.T, delta2)
+            self.b2.grad += np.sum(delta2, axis=0)
+            delta1 = np.dot(delta2, self.W2.data.T) * layer1 * (1 - layer1)
+            self.W1.grad += np.dot(inputs.T, delta1)
+            self.b1.grad += np.sum(delta1, axis=0)
+            return np.dot(delta1, self.W1.data.T)
+
+        return np.dot(layer2, self.W3.data) + self.b3.data, backward
+
+
+mutant(
+    "three_layers_delta_first_where_the_matrix_is_square",
+    cause="transposed",
+    inputs=features,
+    wrong=("dW2",),
+)(build(ThreeLayers))
+
+
+class Digits(Module):
+    """Sigmoids within, a softmax on top, the cross-entropy of one-hot labels."""
+
+    def __init__(self, rng):
+        self.w1, self.b1 = parameter(rng, 4, 5), parameter(rng, 5)
+        self.w2, self.b2 = parameter(rng, 5, 3), parameter(rng, 3)
+
+    def forward(self, x, labels):
+        onehot = np.eye(3)[labels]
+        a1 = sigmoid(x @ self.w1.data + self.b1.data)
+        a2 = stable_softmax(a1 @ self.w2.data + self.b2.data)
+        loss = -np.sum(onehot * np.log(a2)) / len(x)
+
+        def backward(dloss):
+            error = dloss * (a2 - onehot) / len(x)
+            delta2 = error * a2 * (1 - a2)  # right: delta2 = error
+            delta1 = (delta2 @ self.w2.data.T) * a1 * (1 - a1)
+            self.w2.grad += a1.T @ delta2
+            self.b2.grad += delta2.sum(axis=0)
+            self.w1.grad += x.T @ delta1
+            self.b1.grad += delta1.sum(axis=0)
+            return delta1 @ self.w1.data.T, None
+
+        return loss, backward
+
+
+mutant(
+    "digits_error_times_the_slope_of_the_last_layer_too",
+    cause="softmax-applied-twice",
+    also=("activation-derivative-doubled",),
+    inputs=labelled_rows,
+    wrong=("dx", "dw1", "db1", "dw2", "db2"),
+    note="error times slope is for the squared error; a2 - onehot is beyond the softmax already",
+)(build(Digits))
+
+
+class Autoencoder2(Module):
+    """Squared error between the sigmoids that come out and the pixels that went in."""
+
+    def __init__(self, rng):
+        self.W_enc, self.b_enc = parameter(rng, 6, 3), parameter(rng, 3)
+        self.W_dec, self.b_dec = parameter(rng, 3, 6), parameter(rng, 6)
+
+    def forward(self, pixels):
+        code = sigmoid(pixels @ self.W_enc.data + self.b_enc.data)
+        drawn = sigmoid(code @ self.W_dec.data + self.b_dec.data)
+        loss = 0.5 * np.sum((drawn - pixels) ** 2) / len(pixels)
+
+        def backward(dloss):
+            difference = dloss * (drawn - pixels) / len(pixels)
+            d_out = difference  # right: d_out = difference * drawn * (1 - drawn)
+            self.W_dec.grad += code.T @ d_out
+            self.b_dec.grad += d_out.sum(axis=0)
+            d_code = d_out @ self.W_dec.data.T * code * (1 - code)
+            self.W_enc.grad += pixels.T @ d_code
+            self.b_enc.grad += d_code.sum(axis=0)
+            return d_code @ self.W_enc.data.T - difference
+
+        return loss, backward
+
+
+mutant(
+    "autoencoder_delta_of_the_squared_error_is_the_difference",
+    cause="activation-derivative-missing",
+    inputs=lambda rng: (rng.random((4, 6)),),
+    wrong=("dpixels", "dW_enc", "db_enc", "dW_dec", "db_dec"),
+    note="which it is for the cross-entropy",
+)(build(Autoencoder2))
+
+
+class Moons(Module):
+    """One hidden layer of tanh, scores of two classes."""
+
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 5), parameter(rng, 1, 5)
+        self.W2, self.b2 = parameter(rng, 5, 2), parameter(rng, 1, 2)
+
+    def forward(self, X):
+        z1 = X.dot(self.W1.data) + self.b1.data
+        a1 = np.tanh(z1)
+        z2 = a1.dot(self.W2.data) + self.b2.data
+
+        def backward(delta3):
+            self.W2.grad += a1.T.dot(delta3)
+            self.b2.grad += np.sum(delta3, axis=0, keepdims=True)
+            # right: delta2 = delta3.dot(self.W2.data.T) * (1 - np.power(a1, 2))
+            delta2 = delta3.dot(self.W2.data.T) * (1 - np.power(z1, 2))
+            self.W1.grad += X.T.dot(delta2)
+            self.b1.grad += np.sum(delta2, axis=0, keepdims=True)
+            return delta2.dot(self.W1.data.T)
+
+        return z2, backward
+
+
+mutant(
+    "moons_tanh_slope_from_the_sum_that_went_in",
+    cause="derivative-at-preactivation",
+    inputs=features,
+    wrong=("dX", "dW1", "db1"),
+)(build(Moons))
+
+
+class PriceModel(Module):
+    """One price for each row."""
+
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
+        self.W2, self.b2 = parameter(rng, 6, 1), parameter(rng, 1)
+
+    def forward(self, X):
+        H = np.maximum(X @ self.W1.data + self.b1.data, 0)
+        price = H @ self.W2.data + self.b2.data
+
+        def backward(dprice):
+            self.W2.grad += H.T @ dprice
+            self.b2.grad += np.sum(dprice)
+            dH = dprice @ self.W2.data.T
+            dH[H <= 0] = 0
+            self.W1.grad += X.T @ dH
+            self.b1.grad += np.sum(dH)  # right: self.b1.grad += np.sum(dH, axis=0)
+            return dH @ self.W1.data.T
+
+        return price, backward
+
+
+mutant(
+    "price_model_sums_the_hidden_bias_like_the_last_one",
+    cause="wrong-sum-axis",
+    inputs=features,
+    wrong=("db1",),
+    note="one price has one bias, so there the sum over everything is right",
+)(build(PriceModel))
+
+
+class SoftmaxRegression(Module):
+    """Mean cross-entropy, with a mild pull of the weights to zero."""
+
+    def __init__(self, rng):
+        self.W, self.b = parameter(rng, 4, 3), parameter(rng, 3)
+
+    def forward(self, X, y):
+        m, decay = len(X), 0.05
+        probs = stable_softmax(X @ self.W.data + self.b.data)
+        loss = 0.5 * decay * np.sum(self.W.data**2)
+        for i in range(m):
+            loss -= np.log(probs[i, y[i]]) / m
+
+        def backward(dloss):
+            dX = np.zeros_like(X)
+            dW, db = np.zeros_like(self.W.data), np.zeros_like(self.b.data)
+            for i in range(m):
+                dz = probs[i].copy()
+                dz[y[i]] -= 1
+                dW += np.outer(X[i], dz)
+                db += dz
+                dX[i] = self.W.data @ dz / m
+            dW /= m
+            # missing: db /= m
+            self.W.grad += dloss * (dW + decay * self.W.data)
+            self.b.grad += dloss * db
+            return dloss * dX, None
+
+        return loss, backward
+
+
+mutant(
+    "softmax_regression_divides_the_weights_and_not_the_bias",
+    cause="wrong-count",
+    also=("constant-factor",),
+    inputs=labelled_rows,
+    wrong=("db",),
+)(build(SoftmaxRegression))
 
 
 class GatedLinear(Module):
@@ -80,40 +415,6 @@ class GatedLinear(Module):
 mutant("gated_module_forgets_a_bias", cause="zero-gradient", inputs=features, wrong=("dc",))(build(GatedLinear))
 
 
-class StateIntoEveryStep(Module):
-    """A decoder that reads the encoder's last state as its start, and beside the input of every step."""
-
-    def __init__(self, rng):
-        self.W, self.U, self.C = parameter(rng, 3, 4), parameter(rng, 4, 4), parameter(rng, 4, 4)
-
-    def forward(self, x, context):
-        W, U, C = self.W.data, self.U.data, self.C.data
-        states = [context]
-        for x_t in x:
-            states.append(np.tanh(x_t @ W + states[-1] @ U + context @ C))
-
-        def backward(dstates):
-            dx, dh, dcontext = np.zeros_like(x), np.zeros_like(context), np.zeros_like(context)
-            for t in reversed(range(len(x))):
-                da = (dstates[t] + dh) * (1 - states[t + 1] ** 2)
-                self.W.grad += x[t].T @ da
-                self.U.grad += states[t].T @ da
-                self.C.grad += context.T @ da
-                dx[t], dh = da @ W.T, da @ U.T
-                # missing: dcontext += da @ C.T
-            return dx, dcontext + dh
-
-        return np.stack(states[1:]), backward
-
-
-mutant(
-    "decoder_context_only_as_its_start",
-    cause="branch-missing",
-    inputs=lambda rng: (rng.standard_normal((4, 2, 3)), rng.standard_normal((2, 4))),
-    wrong=("dcontext",),
-)(build(StateIntoEveryStep))
-
-
 class Scale(Module):
     """y = x * w, feature by feature."""
 
@@ -130,61 +431,6 @@ class Scale(Module):
 
 
 mutant("scale_module_forgets_what_was_there", cause="grad-overwritten", inputs=features)(build(Scale))
-
-
-class Translator(Module):
-    """An Elman encoder, and an Elman decoder that starts from its last state and attends to all of them."""
-
-    def __init__(self, rng):
-        self.enc_x, self.enc_h = parameter(rng, 3, 4), parameter(rng, 4, 4)
-        self.dec_x, self.dec_h = parameter(rng, 3, 4), parameter(rng, 4, 4)
-        self.out = parameter(rng, 8, 5)
-
-    def read(self, words, start, Wx, Wh):
-        states = [start]
-        for word in words:
-            states.append(np.tanh(word @ Wx.data + states[-1] @ Wh.data))
-
-        def backward(dstates):
-            dwords, dh = np.zeros_like(words), 0
-            for t in range(len(words) - 1, -1, -1):
-                da = (dstates[t] + dh) * (1 - states[t + 1] ** 2)
-                Wx.grad += words[t].T @ da
-                Wh.grad += states[t].T @ da
-                dwords[t], dh = da @ Wx.data.T, da @ Wh.data.T
-            return dwords, dh
-
-        return np.array(states[1:]), backward
-
-    def forward(self, source, target):
-        memory, encoder_backward = self.read(source, np.zeros((source.shape[1], 4)), self.enc_x, self.enc_h)
-        states, decoder_backward = self.read(target, memory[-1], self.dec_x, self.dec_h)
-        w = stable_softmax(np.einsum("tnh,snh->nts", states, memory))
-        context = np.einsum("nts,snh->tnh", w, memory)
-        both = np.concatenate([states, context], axis=2)
-
-        def backward(dlogits):
-            self.out.grad += np.einsum("tni,tnj->ij", both, dlogits)
-            dstates, dcontext = np.split(dlogits @ self.out.data.T, 2, axis=2)
-            dw = np.einsum("tnh,snh->nts", dcontext, memory)
-            de = w * (dw - (w * dw).sum(axis=2, keepdims=True))
-            dmemory = np.einsum("nts,tnh->snh", w, dcontext) + np.einsum("nts,tnh->snh", de, states)
-            dtarget, dstart = decoder_backward(dstates + np.einsum("nts,snh->tnh", de, memory))
-            assert dstart.shape == memory[-1].shape
-            # missing: dmemory[-1] += dstart
-            dsource, _ = encoder_backward(dmemory)
-            return dsource, dtarget
-
-        return both @ self.out.data, backward
-
-
-mutant(
-    "translator_start_of_the_decoder_is_constant",
-    cause="branch-missing",
-    inputs=lambda rng: (rng.standard_normal((5, 2, 3)), rng.standard_normal((4, 2, 3))),
-    wrong=("dsource", "denc_x", "denc_h"),
-    note="the encoder learns by the attention alone",
-)(build(Translator))
 
 
 class SkipGram(Module):
@@ -219,90 +465,6 @@ def windows(rng):
 mutant("skip_gram_noise_drawn_twice_counts_once", cause="repeated-ids-assigned", inputs=windows, wrong=("doutside",))(
     build(SkipGram)
 )
-
-
-class LastStateClassifier(Module):
-    """Elman network whose last state is classified."""
-
-    def __init__(self, rng):
-        self.Wax, self.Waa, self.ba = parameter(rng, 4, 5), parameter(rng, 5, 5), parameter(rng, 5)
-        self.Wya, self.by = parameter(rng, 5, 3), parameter(rng, 3)
-
-    def forward(self, x):
-        m, T, _ = x.shape
-        a = [np.zeros((m, 5))]
-        for t in range(T):
-            a.append(np.tanh(x[:, t] @ self.Wax.data + a[t] @ self.Waa.data + self.ba.data))
-
-        def backward(dz):
-            share = 1 / m  # right: share = 1
-            self.Wya.grad += share * (a[T].T @ dz)
-            self.by.grad += share * dz.sum(axis=0)
-            dx, da = np.zeros_like(x), dz @ self.Wya.data.T
-            for t in range(T, 0, -1):
-                dtanh = da * (1 - a[t] ** 2)
-                self.Wax.grad += share * (x[:, t - 1].T @ dtanh)
-                self.Waa.grad += share * (a[t - 1].T @ dtanh)
-                self.ba.grad += share * dtanh.sum(axis=0)
-                dx[:, t - 1], da = dtanh @ self.Wax.data.T, dtanh @ self.Waa.data.T
-            return dx
-
-        return a[T] @ self.Wya.data + self.by.data, backward
-
-
-mutant(
-    "classifier_weights_share_a_mean_that_no_loss_took",
-    cause="wrong-count",
-    also=("constant-factor",),
-    inputs=lambda rng: (rng.standard_normal((3, 6, 4)),),
-    wrong=("dWax", "dWaa", "dba", "dWya", "dby"),
-    note="dW = 1/m ..., by habit: the loss, where the mean is, divides already",
-)(build(LastStateClassifier))
-
-
-class Sentiment(Module):
-    """Reads a sentence with an Elman network, and says how likely it is that it praises."""
-
-    def __init__(self, rng):
-        self.vectors, self.W, self.U = parameter(rng, 6, 3), parameter(rng, 3, 4), parameter(rng, 4, 4)
-        self.w, self.b = parameter(rng, 4), parameter(rng, 1)
-
-    def forward(self, ids, praises):
-        e, embedding_backward = F.embedding(ids, self.vectors.data)
-        h = [np.zeros((len(ids), 4))]
-        for t in range(ids.shape[1]):
-            h.append(np.tanh(e[:, t] @ self.W.data + h[-1] @ self.U.data))
-        p = 1 / (1 + np.exp(-(h[-1] @ self.w.data + self.b.data)))
-        loss = -np.mean(praises * np.log(p) + (1 - praises) * np.log(1 - p))
-
-        def backward(dloss):
-            dlogit = dloss * (p - praises) / len(p)
-            dlogit = dlogit * p * (1 - p)  # right: dlogit = np.array(dlogit)
-            self.w.grad += h[-1].T @ dlogit
-            self.b.grad += dlogit.sum()
-            dh, de = np.outer(dlogit, self.w.data), np.zeros_like(e)
-            for t in range(ids.shape[1] - 1, -1, -1):
-                da = dh * (1 - h[t + 1] ** 2)
-                self.W.grad += e[:, t].T @ da
-                self.U.grad += h[t].T @ da
-                de[:, t], dh = da @ self.W.data.T, da @ self.U.data.T
-            self.vectors.grad += embedding_backward(de)[1]
-            return None, None
-
-        return loss, backward
-
-
-def reviews(rng):
-    return rng.integers(0, 6, (5, 4)), np.array([1, 0, 0, 1, 1])
-
-
-mutant(
-    "sentiment_sigmoid_differentiated_after_p_minus_y",
-    cause="activation-derivative-doubled",
-    inputs=reviews,
-    wrong=("dvectors", "dW", "dU", "dw", "db"),
-    note="p - y is the derivative of both, loss and sigmoid",
-)(build(Sentiment))
 
 
 class Siamese(Module):
@@ -421,57 +583,6 @@ mutant(
 )(build(ContinuousBagOfWords))
 
 
-class Tagger(Module):
-    """An Elman network that gives every word a part of speech; the loss is the mean over the real words."""
-
-    def __init__(self, rng):
-        self.We, self.Wx, self.Wh = parameter(rng, 7, 3), parameter(rng, 3, 4), parameter(rng, 4, 4)
-        self.b, self.Wv, self.bv = parameter(rng, 4), parameter(rng, 4, 5), parameter(rng, 5)
-
-    def forward(self, words, tags, mask):
-        N, T = words.shape
-        e = self.We.data[words]
-        h = np.zeros((T + 1, N, 4))
-        for t in range(T):
-            h[t + 1] = np.tanh(e[:, t] @ self.Wx.data + h[t] @ self.Wh.data + self.b.data)
-        probs = stable_softmax(h[1:].swapaxes(0, 1) @ self.Wv.data + self.bv.data)
-        picked = probs[np.arange(N)[:, None], np.arange(T), tags]
-        loss = -np.sum(mask * np.log(picked)) / mask.sum()
-
-        def backward(dloss):
-            dscores = probs.copy()
-            dscores[np.arange(N)[:, None], np.arange(T), tags] -= 1
-            dscores *= dloss / mask.sum()
-            # missing: dscores *= mask[:, :, None]
-            self.bv.grad += dscores.sum(axis=(0, 1))
-            carry = np.zeros((N, 4))
-            for t in reversed(range(T)):
-                self.Wv.grad += h[t + 1].T @ dscores[:, t]
-                da = (dscores[:, t] @ self.Wv.data.T + carry) * (1 - h[t + 1] ** 2)
-                self.Wx.grad += e[:, t].T @ da
-                self.Wh.grad += h[t].T @ da
-                self.b.grad += da.sum(axis=0)
-                np.add.at(self.We.grad, words[:, t], da @ self.Wx.data.T)
-                carry = da @ self.Wh.data.T
-            return None, None, None
-
-        return loss, backward
-
-
-def tagged_sentences(rng):
-    """Three sentences of 5, 3 and 2 words; the padding is word 0, tag 0."""
-    mask = np.arange(5) < np.array([[5], [3], [2]])
-    return rng.integers(1, 7, (3, 5)) * mask, rng.integers(1, 5, (3, 5)) * mask, mask
-
-
-mutant(
-    "tagger_learns_from_padding",
-    cause="mask-not-applied",
-    inputs=tagged_sentences,
-    wrong=("dWe", "dWx", "dWh", "db", "dWv", "dbv"),
-)(build(Tagger))
-
-
 def nonlin(a, deriv=False):
     """The sigmoid; with `deriv` its slope, from its own output."""
     return a * (1 - a) if deriv else 1 / (1 + np.exp(-a))
@@ -508,206 +619,6 @@ mutant(
     inputs=features,
     wrong=("dl0", "dsyn0", "dbias0"),
 )(build(FewLines))
-
-
-class PeekyDecoder(Module):
-    """Every step of the decoder reads the encoder's last state besides its word."""
-
-    def __init__(self, rng):
-        self.Wx, self.Wh, self.Wc = parameter(rng, 3, 4), parameter(rng, 4, 4), parameter(rng, 5, 4)
-        self.b, self.Wy = parameter(rng, 4), parameter(rng, 4, 6)
-
-    def forward(self, words, context):
-        T = len(words)
-        hs = [np.zeros((words.shape[1], 4))]
-        for t in range(T):
-            a = words[t] @ self.Wx.data + hs[t] @ self.Wh.data + context @ self.Wc.data + self.b.data
-            hs.append(np.tanh(a))
-        outputs = [h @ self.Wy.data for h in hs[1:]]
-
-        def backward(doutputs):
-            dwords, dcontext, dh_next = np.zeros_like(words), np.zeros_like(context), 0
-            for t in range(T - 1, -1, -1):
-                self.Wy.grad += hs[t + 1].T @ doutputs[t]
-                dh = doutputs[t] @ self.Wy.data.T + dh_next
-                da = dh * (1 - hs[t + 1] ** 2)
-                self.Wx.grad += words[t].T @ da
-                self.Wh.grad += hs[t].T @ da
-                self.Wc.grad += context.T @ da
-                self.b.grad += da.sum(axis=0)
-                dwords[t] = da @ self.Wx.data.T
-                dcontext = da @ self.Wc.data.T  # right: dcontext += da @ self.Wc.data.T
-                dh_next = da @ self.Wh.data.T
-            return dwords, dcontext
-
-        return np.stack(outputs), backward
-
-
-mutant(
-    "peeky_decoder_context_is_read_once",
-    cause="one-step-only",
-    also=("sum-missing",),
-    inputs=lambda rng: (rng.standard_normal((4, 2, 3)), rng.standard_normal((2, 5))),
-    wrong=("dcontext",),
-)(build(PeekyDecoder))
-
-
-class Captioner(Module):
-    """A picture starts an Elman network foretelling the caption; the loss is a sum over time, a mean over pictures."""
-
-    def __init__(self, rng):
-        self.W_proj, self.b_proj = parameter(rng, 5, 4), parameter(rng, 4)
-        self.W_embed, self.Wx, self.Wh = parameter(rng, 7, 3), parameter(rng, 3, 4), parameter(rng, 4, 4)
-        self.W_vocab, self.b_vocab = parameter(rng, 4, 7), parameter(rng, 7)
-
-    def forward(self, features, captions):
-        captions_in, captions_out = captions[:, :-1], captions[:, 1:]
-        N, T = captions_in.shape
-        x = self.W_embed.data[captions_in]
-        h = [features @ self.W_proj.data + self.b_proj.data]
-        for t in range(T):
-            h.append(np.tanh(x[:, t] @ self.Wx.data + h[t] @ self.Wh.data))
-        h_flat = np.stack(h[1:], axis=1).reshape(N * T, 4)
-        y_flat = captions_out.reshape(N * T)
-        probs = stable_softmax(h_flat @ self.W_vocab.data + self.b_vocab.data)
-        loss = -np.sum(np.log(probs[np.arange(N * T), y_flat])) / N
-
-        def backward(dloss):
-            dx_flat = probs.copy()
-            dx_flat[np.arange(N * T), y_flat] -= 1
-            dx_flat *= dloss / len(dx_flat)  # right: dx_flat *= dloss / N
-            self.W_vocab.grad += h_flat.T @ dx_flat
-            self.b_vocab.grad += dx_flat.sum(axis=0)
-            dh_all = (dx_flat @ self.W_vocab.data.T).reshape(N, T, 4)
-            dh = np.zeros((N, 4))
-            for t in reversed(range(T)):
-                da = (dh_all[:, t] + dh) * (1 - h[t + 1] ** 2)
-                self.Wx.grad += x[:, t].T @ da
-                self.Wh.grad += h[t].T @ da
-                np.add.at(self.W_embed.grad, captions_in[:, t], da @ self.Wx.data.T)
-                dh = da @ self.Wh.data.T
-            self.W_proj.grad += features.T @ dh
-            self.b_proj.grad += dh.sum(axis=0)
-            return dh @ self.W_proj.data.T, None
-
-        return loss, backward
-
-
-mutant(
-    "captioner_flattened_array_is_no_longer_of_length_n",
-    cause="wrong-count",
-    also=("constant-factor",),
-    inputs=lambda rng: (rng.standard_normal((3, 5)), rng.integers(0, 7, (3, 6))),
-    wrong=("dfeatures", "dW_proj", "db_proj", "dW_embed", "dWx", "dWh", "dW_vocab", "db_vocab"),
-)(build(Captioner))
-
-
-class SoftmaxLayer:
-    """Hands its Jacobian on, example by example."""
-
-    def forward(self, z):
-        self.p = stable_softmax(z)
-        return self.p
-
-    def backward(self, dp):
-        jacobians = [np.diag(row) - np.outer(row, row) for row in self.p]
-        return np.array([jacobian @ row for jacobian, row in zip(jacobians, dp, strict=True)])
-
-
-class CrossEntropyLoss:
-    """Of probabilities and the right classes."""
-
-    def forward(self, p, label):
-        self.p, self.t = p, np.eye(p.shape[1])[label]
-        return -np.sum(self.t * np.log(p)) / len(p)
-
-    def backward(self, dloss):
-        dp = self.p - self.t  # right: dp = -self.t / self.p
-        return dloss * dp / len(dp)
-
-
-class LanguageGuesser(Module):
-    """Reads a name letter by letter, and says from which of four languages it is."""
-
-    def __init__(self, rng):
-        self.Wxh, self.Whh, self.bh = parameter(rng, 3, 5), parameter(rng, 5, 5), parameter(rng, 5)
-        self.Why, self.by = parameter(rng, 5, 4), parameter(rng, 4)
-
-    def forward(self, letters, language):
-        N, T, _ = letters.shape
-        softmax, criterion = SoftmaxLayer(), CrossEntropyLoss()
-        h = {-1: np.zeros((N, 5))}
-        for t in range(T):
-            h[t] = np.tanh(letters[:, t] @ self.Wxh.data + h[t - 1] @ self.Whh.data + self.bh.data)
-        p = softmax.forward(h[T - 1] @ self.Why.data + self.by.data)
-        loss = criterion.forward(p, language)
-
-        def backward(dloss):
-            dz = softmax.backward(criterion.backward(dloss))
-            self.Why.grad += h[T - 1].T @ dz
-            self.by.grad += dz.sum(axis=0)
-            dletters, dh = np.zeros_like(letters), dz @ self.Why.data.T
-            for t in range(T - 1, -1, -1):
-                da = dh * (1 - h[t] ** 2)
-                self.Wxh.grad += letters[:, t].T @ da
-                self.Whh.grad += h[t - 1].T @ da
-                self.bh.grad += da.sum(axis=0)
-                dletters[:, t], dh = da @ self.Wxh.data.T, da @ self.Whh.data.T
-            return dletters, None
-
-        return loss, backward
-
-
-mutant(
-    "language_guesser_loss_does_the_work_of_the_softmax_layer_too",
-    cause="softmax-applied-twice",
-    inputs=lambda rng: (rng.standard_normal((3, 4, 3)), np.array([2, 0, 3])),
-    wrong=("dletters", "dWxh", "dWhh", "dbh", "dWhy", "dby"),
-    note="p - y from the course, before a softmax that has a backward of its own",
-)(build(LanguageGuesser))
-
-
-class EntityTagger(Module):
-    """Goes through time with the batch behind, and scores the words with the batch in front."""
-
-    def __init__(self, rng):
-        self.Wx, self.Wh, self.b = parameter(rng, 4, 5), parameter(rng, 5, 5), parameter(rng, 5)
-        self.Wo, self.bo = parameter(rng, 5, 3), parameter(rng, 3)
-
-    def forward(self, x):
-        N, T, D = x.shape
-        steps = x.transpose(1, 0, 2)
-        h = np.zeros((T + 1, N, 5))
-        for t in range(T):
-            h[t + 1] = np.tanh(steps[t] @ self.Wx.data + h[t] @ self.Wh.data + self.b.data)
-        rows = h[1:].transpose(1, 0, 2).reshape(N * T, 5)
-        out = (rows @ self.Wo.data + self.bo.data).reshape(N, T, 3)
-
-        def backward(dout):
-            drows = dout.reshape(N * T, 3)
-            self.Wo.grad += rows.T @ drows
-            self.bo.grad += drows.sum(axis=0)
-            # right: dh = (drows @ self.Wo.data.T).reshape(N, T, 5).transpose(1, 0, 2)
-            dh = (drows @ self.Wo.data.T).reshape(T, N, 5)
-            dsteps, carry = np.zeros((T, N, D)), np.zeros((N, 5))
-            for t in range(T - 1, -1, -1):
-                dz = (dh[t] + carry) * (1 - h[t + 1] ** 2)
-                self.Wx.grad += steps[t].T @ dz
-                self.Wh.grad += h[t].T @ dz
-                self.b.grad += dz.sum(axis=0)
-                dsteps[t], carry = dz @ self.Wx.data.T, dz @ self.Wh.data.T
-            return dsteps.transpose(1, 0, 2).copy()
-
-        return out, backward
-
-
-mutant(
-    "entity_tagger_rows_dealt_out_to_time_first",
-    cause="permuted-axes",
-    inputs=lambda rng: (rng.standard_normal((3, 5, 4)),),
-    wrong=("dx", "dWx", "dWh", "db"),
-    note="`reshape` alone where the forward has `transpose` and `reshape`",
-)(build(EntityTagger))
 
 
 class Policy(Module):
@@ -833,56 +744,6 @@ mutant(
 )(build(NameMaker))
 
 
-class ContextDecoder(Module):
-    """An encoder's last state is the context, and enters every step of the decoder, which starts from zeros."""
-
-    def __init__(self, rng):
-        self.enc_x, self.enc_h, self.enc_b = parameter(rng, 3, 4), parameter(rng, 4, 4), parameter(rng, 4)
-        self.dec_x, self.dec_s, self.dec_c = parameter(rng, 2, 5), parameter(rng, 5, 5), parameter(rng, 4, 5)
-
-    def forward(self, source, target):
-        S, T, N = len(source), len(target), source.shape[1]
-        h = [np.zeros((N, 4))]
-        for i in range(S):
-            h.append(np.tanh(source[i] @ self.enc_x.data + h[i] @ self.enc_h.data + self.enc_b.data))
-        context = h[S]
-        s = [np.zeros((N, 5))]
-        for t in range(T):
-            s.append(np.tanh(target[t] @ self.dec_x.data + s[t] @ self.dec_s.data + context @ self.dec_c.data))
-
-        def backward(ds):
-            dsource, dtarget = np.zeros_like(source), np.zeros_like(target)
-            carry = np.zeros((N, 5))
-            # missing: dcontext = np.zeros_like(context)
-            for t in reversed(range(T)):
-                da = (ds[t] + carry) * (1 - s[t + 1] ** 2)
-                self.dec_x.grad += target[t].T @ da
-                self.dec_s.grad += s[t].T @ da
-                self.dec_c.grad += context.T @ da
-                dtarget[t] = da @ self.dec_x.data.T
-                dcontext = da @ self.dec_c.data.T  # right: dcontext += da @ self.dec_c.data.T
-                carry = da @ self.dec_s.data.T
-            dh = dcontext
-            for i in reversed(range(S)):
-                da = dh * (1 - h[i + 1] ** 2)
-                self.enc_x.grad += source[i].T @ da
-                self.enc_h.grad += h[i].T @ da
-                self.enc_b.grad += da.sum(axis=0)
-                dsource[i], dh = da @ self.enc_x.data.T, da @ self.enc_h.data.T
-            return dsource, dtarget
-
-        return np.array(s[1:]), backward
-
-
-mutant(
-    "context_hears_from_one_step_of_the_decoder",
-    cause="one-step-only",
-    also=("sum-missing",),
-    inputs=lambda rng: (rng.standard_normal((3, 2, 3)), rng.standard_normal((5, 2, 2))),
-    wrong=("dsource", "denc_x", "denc_h", "denc_b"),
-)(build(ContextDecoder))
-
-
 class DeepNet(Module):
     """Two hidden layers of ReLU, as wide as the input, in a loop."""
 
@@ -955,3 +816,330 @@ mutant(
     wrong=("dframes", "dW1", "dW2"),
     note="the well-known script adds its gradient to the weights, for it is that of the reward",
 )(build(PongPlayer))
+
+
+class ResidualBlock(Module):
+    """Two layers and a shortcut; the last ReLU comes after the sum."""
+
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
+        self.W2, self.b2 = parameter(rng, 6, 4), parameter(rng, 4)
+
+    def forward(self, x):
+        hidden = np.maximum(0, x @ self.W1.data + self.b1.data)
+        out = np.maximum(0, hidden @ self.W2.data + self.b2.data + x)
+
+        def backward(dout):
+            dsum = dout * (out > 0)
+            self.W2.grad += hidden.T @ dsum
+            self.b2.grad += dsum.sum(axis=0)
+            dhidden = dsum @ self.W2.data.T
+            dhidden[hidden <= 0] = 0
+            self.W1.grad += x.T @ dhidden
+            self.b1.grad += dhidden.sum(axis=0)
+            dshortcut = dout  # right: dshortcut = dsum
+            return dhidden @ self.W1.data.T + dshortcut
+
+        return out, backward
+
+
+mutant(
+    "residual_block_shortcut_goes_round_the_last_relu",
+    cause="activation-derivative-missing",
+    inputs=features,
+    wrong=("dx",),
+)(build(ResidualBlock))
+
+
+class ReluLayer:
+    """From the book with the fish."""
+
+    def forward(self, x):
+        self.mask = x <= 0
+        out = x.copy()
+        out[self.mask] = 0
+        return out
+
+    def backward(self, dout):
+        # missing: dout = dout.copy()
+        dout[self.mask] = 0
+        dx = dout
+        return dx
+
+
+class RainForecast(Module):
+    """Amounts are not negative: the last layer is a ReLU too."""
+
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
+        self.W2, self.b2 = parameter(rng, 6, 3), parameter(rng, 3)
+
+    def forward(self, x):
+        relu1, relu2 = ReluLayer(), ReluLayer()
+        h = relu1.forward(np.dot(x, self.W1.data) + self.b1.data)
+        y = relu2.forward(np.dot(h, self.W2.data) + self.b2.data)
+
+        def backward(dout):
+            dout = relu2.backward(dout)
+            self.W2.grad += np.dot(h.T, dout)
+            self.b2.grad += np.sum(dout, axis=0)
+            dout = relu1.backward(np.dot(dout, self.W2.data.T))
+            self.W1.grad += np.dot(x.T, dout)
+            self.b1.grad += np.sum(dout, axis=0)
+            return np.dot(dout, self.W1.data.T)
+
+        return y, backward
+
+
+mutant(
+    "rain_forecast_relu_cuts_in_the_callers_array",
+    cause="dy-changed",
+    inputs=features,
+    note="harmless within a network, where nobody else reads `dout`",
+)(build(RainForecast))
+
+
+class TanhDense:
+    """Remembers what it saw last."""
+
+    def __init__(self, W, b):
+        self.W, self.b = W, b
+
+    def forward(self, x):
+        self.x = x
+        self.out = np.tanh(x @ self.W.data + self.b.data)
+        return self.out
+
+    def backward(self, dout):
+        dz = dout * (1 - self.out**2)
+        self.W.grad += self.x.T @ dz
+        self.b.grad += dz.sum(axis=0)
+        return dz @ self.W.data.T
+
+
+class Discriminator(Module):
+    """Of real rows and fakes; the loss of one who is to tell them apart."""
+
+    def __init__(self, rng):
+        self.W, self.b, self.v = parameter(rng, 4, 5), parameter(rng, 5), parameter(rng, 5)
+
+    def forward(self, real, fake):
+        sees_real = TanhDense(self.W, self.b)
+        sees_fake = sees_real  # right: sees_fake = TanhDense(self.W, self.b)
+        h_real, h_fake = sees_real.forward(real), sees_fake.forward(fake)
+        s_real, s_fake = h_real @ self.v.data, h_fake @ self.v.data
+        loss = np.mean(np.log1p(np.exp(-s_real))) + np.mean(np.log1p(np.exp(s_fake)))
+
+        def backward(dloss):
+            ds_real = -dloss / (1 + np.exp(s_real)) / len(real)
+            ds_fake = dloss / (1 + np.exp(-s_fake)) / len(fake)
+            self.v.grad += h_real.T @ ds_real + h_fake.T @ ds_fake
+            dreal = sees_real.backward(np.outer(ds_real, self.v.data))
+            dfake = sees_fake.backward(np.outer(ds_fake, self.v.data))
+            return dreal, dfake
+
+        return loss, backward
+
+
+mutant(
+    "discriminator_layer_remembers_the_fakes_alone",
+    cause="missing-factor",
+    inputs=lambda rng: (rng.standard_normal((5, 4)), rng.standard_normal((5, 4)) + 0.5),
+    wrong=("dreal", "dW", "db"),
+    note="one layer object sees two batches, and what it kept of the first is gone: x and tanh are those of the second",
+)(build(Discriminator))
+
+
+class DuelingNetwork(Module):
+    """What a position is worth, and how much better than the others each move is."""
+
+    def __init__(self, rng):
+        self.W, self.b = parameter(rng, 4, 6), parameter(rng, 6)
+        self.Wv, self.bv = parameter(rng, 6, 1), parameter(rng, 1)
+        self.Wa, self.ba = parameter(rng, 6, 3), parameter(rng, 3)
+
+    def forward(self, state):
+        z = state @ self.W.data + self.b.data
+        h = np.maximum(z, 0)
+        value = h @ self.Wv.data + self.bv.data
+        advantage = h @ self.Wa.data + self.ba.data
+        q = value + advantage - advantage.mean(axis=1, keepdims=True)
+
+        def backward(dq):
+            dvalue = dq.sum(axis=1, keepdims=True)
+            dadvantage = dq.copy()
+            # missing: dadvantage -= dq.mean(axis=1, keepdims=True)
+            self.Wv.grad += h.T @ dvalue
+            self.bv.grad += dvalue.sum(axis=0)
+            self.Wa.grad += h.T @ dadvantage
+            self.ba.grad += dadvantage.sum(axis=0)
+            dh = dvalue @ self.Wv.data.T + dadvantage @ self.Wa.data.T
+            dz = dh * (z > 0)
+            self.W.grad += state.T @ dz
+            self.b.grad += dz.sum(axis=0)
+            return dz @ self.W.data.T
+
+        return q, backward
+
+
+mutant(
+    "dueling_network_mean_advantage_is_a_constant",
+    cause="norm-mean-term-missing",
+    also=("branch-missing",),
+    inputs=features,
+    wrong=("dstate", "dW", "db", "dWa", "dba"),
+)(build(DuelingNetwork))
+
+
+class ActorCritic(Module):
+    """One hidden layer, two heads: how good each move looks, and how good the position."""
+
+    def __init__(self, rng):
+        self.W, self.b = parameter(rng, 4, 5), parameter(rng, 5)
+        self.Wp, self.bp = parameter(rng, 5, 3), parameter(rng, 3)
+        self.Wv, self.bv = parameter(rng, 5, 1), parameter(rng, 1)
+
+    def forward(self, obs):
+        hidden = np.tanh(obs.dot(self.W.data) + self.b.data)
+        policy = stable_softmax(hidden.dot(self.Wp.data) + self.bp.data)
+        value = hidden.dot(self.Wv.data) + self.bv.data
+
+        def backward(dpolicy, dvalue):
+            dlogits = policy * (dpolicy - np.sum(policy * dpolicy, axis=1, keepdims=True))
+            self.Wp.grad += hidden.T.dot(dlogits)
+            self.bp.grad += dlogits.sum(axis=0)
+            dhidden = dlogits.dot(self.Wp.data.T)
+            self.Wv.grad += hidden.T.dot(dvalue)
+            self.bv.grad += dvalue.sum(axis=0)
+            dhidden = dvalue.dot(self.Wv.data.T)  # right: dhidden += dvalue.dot(self.Wv.data.T)
+            da = dhidden * (1 - hidden**2)
+            self.W.grad += obs.T.dot(da)
+            self.b.grad += da.sum(axis=0)
+            return da.dot(self.W.data.T)
+
+        return (policy, value), backward
+
+
+mutant(
+    "actor_critic_trunk_listens_to_the_critic",
+    cause="branch-missing",
+    inputs=features,
+    wrong=("dobs", "dW", "db"),
+    note="`=` where the second head's gradient comes to the first one's",
+)(build(ActorCritic))
+
+
+def elu(z, alpha):
+    return np.where(z > 0, z, alpha * (np.exp(np.minimum(z, 0)) - 1))
+
+
+def elu_prime(z, alpha):
+    return np.where(z > 0, 1, alpha * np.exp(np.minimum(z, 0)))
+
+
+class EluNetwork(Module):
+    """Keeps the activations of the layers, as it did when they were sigmoids."""
+
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
+        self.W2, self.b2 = parameter(rng, 6, 5), parameter(rng, 5)
+        self.W3 = parameter(rng, 5, 2)
+
+    def forward(self, x):
+        alpha = 1.3
+        z1 = x @ self.W1.data + self.b1.data
+        a1 = elu(z1, alpha)
+        z2 = a1 @ self.W2.data + self.b2.data
+        a2 = elu(z2, alpha)
+
+        def backward(dy):
+            self.W3.grad += a2.T @ dy
+            da2 = dy @ self.W3.data.T
+            dz2 = da2 * elu_prime(a2, alpha)  # right: dz2 = da2 * elu_prime(z2, alpha)
+            self.W2.grad += a1.T @ dz2
+            self.b2.grad += dz2.sum(axis=0)
+            da1 = dz2 @ self.W2.data.T
+            dz1 = da1 * elu_prime(a1, alpha)  # right: dz1 = da1 * elu_prime(z1, alpha)
+            self.W1.grad += x.T @ dz1
+            self.b1.grad += dz1.sum(axis=0)
+            return dz1 @ self.W1.data.T
+
+        return a2 @ self.W3.data, backward
+
+
+mutant(
+    "elu_network_slope_asked_at_the_activation",
+    cause="derivative-at-preactivation",
+    inputs=features,
+    wrong=("dx", "dW1", "db1", "dW2", "db2"),
+)(build(EluNetwork))
+
+
+FRIENDS = np.array([[1, 1, 0, 0, 1], [1, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 1], [1, 0, 0, 1, 1]])
+
+
+class GraphNetwork(Module):
+    """Two graph convolutions; every one takes the mean over himself and his friends."""
+
+    def __init__(self, rng):
+        self.W0, self.W1 = parameter(rng, 3, 4), parameter(rng, 4, 2)
+
+    def forward(self, X):
+        A_hat = FRIENDS / FRIENDS.sum(axis=1, keepdims=True)
+        AX = A_hat @ X
+        Z0 = AX @ self.W0.data
+        H = np.maximum(Z0, 0)
+        AH = A_hat @ H
+
+        def backward(dout):
+            self.W1.grad += AH.T @ dout
+            dAH = dout @ self.W1.data.T
+            dH = A_hat @ dAH  # right: dH = A_hat.T @ dAH
+            dZ0 = dH * (Z0 > 0)
+            self.W0.grad += AX.T @ dZ0
+            dAX = dZ0 @ self.W0.data.T
+            return A_hat @ dAX  # right: return A_hat.T @ dAX
+
+        return AH @ self.W1.data, backward
+
+
+mutant(
+    "graph_network_friendship_is_mutual_its_mean_is_not",
+    cause="transposed",
+    inputs=lambda rng: (rng.standard_normal((5, 3)),),
+    wrong=("dX", "dW0"),
+    note="A is symmetric, but no more so once its rows are divided by their sums",
+)(build(GraphNetwork))
+
+
+class GatedLinearUnit(Module):
+    """One matrix for both: the first half of the columns is the value, the second opens and shuts it."""
+
+    def __init__(self, rng):
+        self.W, self.b, self.W_out = parameter(rng, 4, 6), parameter(rng, 6), parameter(rng, 3, 5)
+
+    def forward(self, x):
+        value, gate = np.split(x @ self.W.data + self.b.data, 2, axis=1)
+        opened = 1 / (1 + np.exp(-gate))
+        hidden = value * opened
+
+        def backward(dy):
+            self.W_out.grad += hidden.T @ dy
+            dhidden = dy @ self.W_out.data.T
+            dgate = dhidden * value * opened * (1 - opened)
+            dvalue = dhidden * opened
+            dz = np.hstack([dgate, dvalue])  # right: dz = np.hstack([dvalue, dgate])
+            self.W.grad += x.T @ dz
+            self.b.grad += dz.sum(axis=0)
+            return dz @ self.W.data.T
+
+        return hidden @ self.W_out.data, backward
+
+
+mutant(
+    "gated_linear_unit_joined_gate_first",
+    cause="permuted-gates",
+    inputs=features,
+    wrong=("dx", "dW", "db"),
+    note="in the order in which they were computed",
+)(build(GatedLinearUnit))

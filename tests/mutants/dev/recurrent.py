@@ -1,12 +1,488 @@
 # ruff: noqa: RUF059 (students unpack every shape)
-"""Recurrent cells and sequences, as students write them: each with one mistake in its backward pass."""
+"""Plain recurrent nets: each with one mistake."""
 
 import numpy as np
 
 from mutants import mutant
-from mutants.shared import gate_by_gate_inputs, rnn_inputs, sigmoid
+from mutants.shared import arrays_2, draw_2, draw_5, elman, elman_2, rnn_inputs, stable_softmax
 
-# ------------------------------------------------------------------------------------------------------ Elman networks
+
+def sentences_2(rng):
+    """Words (N, T, D), a state (N, H), the weights (D, H), (H, H) and a bias (H,)."""
+    N, T, D, H = 3, 5, 4, 6
+    return draw_2((N, T, D), (N, H), (D, H), (H, H), (H,))(rng)
+
+
+@mutant(
+    "rnn_slope_of_the_tanh_of_what_is_tanh_already",
+    cause="derivative-at-preactivation",
+    inputs=sentences_2,
+    wrong=("dx", "dh0", "dWx", "dWh", "db"),
+    note="`dtanh` wants the input of the tanh and is given its output",
+)
+def rnn_slope_of_the_tanh_of_what_is_tanh_already(x, h0, Wx, Wh, b):
+    def dtanh(a):
+        return 1 - np.tanh(a) ** 2
+
+    T = x.shape[1]
+    preactivations, states = [], [h0]
+    for t in range(T):
+        preactivations.append(x[:, t] @ Wx + states[-1] @ Wh + b)
+        states.append(np.tanh(preactivations[-1]))
+
+    def backward(dstates):
+        dx, dWx, dWh, db = (np.zeros_like(p) for p in (x, Wx, Wh, b))
+        carry = np.zeros_like(h0)
+        for t in range(T - 1, -1, -1):
+            # right: delta = (dstates[:, t] + carry) * dtanh(preactivations[t])
+            delta = (dstates[:, t] + carry) * dtanh(states[t + 1])
+            dWx += x[:, t].T @ delta
+            dWh += states[t].T @ delta
+            db += delta.sum(axis=0)
+            dx[:, t], carry = delta @ Wx.T, delta @ Wh.T
+        return dx, carry, dWx, dWh, db
+
+    return np.stack(states[1:], axis=1), backward
+
+
+@mutant(
+    "rnn_square_matrix_of_the_state_turned_once_too_often",
+    cause="transposed",
+    like="rnn",
+    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
+    note="(H, H) fits either way round",
+)
+def rnn_square_matrix_of_the_state_turned_once_too_often(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
+    T, N, D = x.shape
+    h = np.empty((T + 1, *h0.shape))
+    h[0] = h0
+    for t in range(T):
+        h[t + 1] = np.tanh(x[t].dot(weight_ih.T) + bias_ih + h[t].dot(weight_hh.T) + bias_hh)
+
+    def backward(dy, dh_last):
+        dx = np.empty_like(x)
+        dw_ih, dw_hh, db = np.zeros_like(weight_ih), np.zeros_like(weight_hh), np.zeros_like(bias_ih)
+        dh = dh_last
+        for t in reversed(range(T)):
+            dz = (dh + dy[t]) * (1 - np.square(h[t + 1]))
+            dw_ih += dz.T.dot(x[t])
+            dw_hh += dz.T.dot(h[t])
+            db += dz.sum(axis=0)
+            dx[t] = dz.dot(weight_ih)
+            dh = dz.dot(weight_hh.T)  # right: dh = dz.dot(weight_hh)
+        return dx, dh, dw_ih, dw_hh, db, db.copy(), None
+
+    return (h[1:].copy(), h[T].copy()), backward
+
+
+@mutant(
+    "rnn_hears_the_loss_at_the_last_word_only",
+    cause="one-step-only",
+    inputs=sentences_2,
+    wrong=("dx", "dh0", "dWx", "dWh", "db"),
+    note="from a classifier of sentences, where the last state is all that is looked at",
+)
+def rnn_hears_the_loss_at_the_last_word_only(x, h0, Wx, Wh, b):
+    N, T, D = x.shape
+    hs, h = {}, h0
+    for t in range(T):
+        hs[t] = h = np.tanh(x[:, t] @ Wx + h @ Wh + b)
+    hs[-1] = h0
+
+    def backward(dhs):
+        grads = {"Wx": np.zeros_like(Wx), "Wh": np.zeros_like(Wh), "b": np.zeros_like(b)}
+        dxs = np.zeros_like(x)
+        dh = dhs[:, T - 1]
+        for t in range(T - 1, -1, -1):
+            da = (1 - hs[t] ** 2) * dh
+            grads["Wx"] += x[:, t].T @ da
+            grads["Wh"] += hs[t - 1].T @ da
+            grads["b"] += da.sum(axis=0)
+            dxs[:, t] = da @ Wx.T
+            dh = da @ Wh.T
+            # missing: dh = dh + (dhs[:, t - 1] if t > 0 else 0)
+        return dxs, dh, grads["Wx"], grads["Wh"], grads["b"]
+
+    return np.stack([hs[t] for t in range(T)], axis=1), backward
+
+
+def text_2(rng):
+    """Ids of the letters of a text, a state (H, 1), weights and biases for columns."""
+    H, V = 6, 9
+    shapes = [(H, 1), (H, V), (H, H), (V, H), (H, 1), (V, 1)]
+    return (np.array([0, 1, 2, 2, 3, 8, 4, 3, 5, 7, 2, 6, 1, 8, 0, 2]), *(0.5 * rng.standard_normal(s) for s in shapes))
+
+
+@mutant(
+    "char_rnn_clips_what_it_returns",
+    cause="one-entry",
+    inputs=text_2,
+    wrong=("dWhh", "dWhy", "dbh", "dby"),
+    note="against exploding gradients, in the function where they are computed",
+)
+def char_rnn_clips_what_it_returns(inputs, hprev, Wxh, Whh, Why, bh, by):
+    """The scores of the letters that may follow, (T, V)."""
+    xs, hs = {}, {-1: hprev}
+    ys = np.zeros((len(inputs), len(by)))
+    for t in range(len(inputs)):
+        xs[t] = np.zeros((Wxh.shape[1], 1))
+        xs[t][inputs[t]] = 1
+        hs[t] = np.tanh(Wxh @ xs[t] + Whh @ hs[t - 1] + bh)
+        ys[t] = (Why @ hs[t] + by).ravel()
+
+    def backward(dys):
+        dWxh, dWhh, dWhy, dbh, dby = (np.zeros_like(p) for p in (Wxh, Whh, Why, bh, by))
+        dhnext = np.zeros_like(hprev)
+        for t in reversed(range(len(inputs))):
+            dy = dys[t].reshape(-1, 1)
+            dWhy += dy @ hs[t].T
+            dby += dy
+            dhraw = (1 - hs[t] * hs[t]) * (Why.T @ dy + dhnext)
+            dbh += dhraw
+            dWxh += dhraw @ xs[t].T
+            dWhh += dhraw @ hs[t - 1].T
+            dhnext = Whh.T @ dhraw
+        for dparam in [dWxh, dWhh, dWhy, dbh, dby]:
+            np.clip(dparam, -5, 5, out=dparam)  # right: assert np.all(np.isfinite(dparam))
+        return None, dhnext, dWxh, dWhh, dWhy, dbh, dby
+
+    return ys, backward
+
+
+def ragged_text(rng):
+    """Words (N, T, D), the ids that follow (N, T), which are words (N, T); a state, and the weights."""
+    N, T, D, H, V = 3, 5, 4, 3, 6
+    mask = np.arange(T) < np.array([[5], [4], [2]])
+    weights = draw_2((N, H), (D, H), (H, H), (H,), (H, V), (V,))(rng)
+    return (0.8 * rng.standard_normal((N, T, D)), rng.integers(0, V, (N, T)), mask, *weights)
+
+
+@mutant(
+    "language_model_padding_counts_as_words",
+    cause="wrong-count",
+    inputs=ragged_text,
+    wrong=("dx", "dh0", "dWx", "dWh", "db", "dWy", "dby"),
+    note="15 places, 11 of them words",
+)
+def language_model_padding_counts_as_words(x, words, mask, h0, Wx, Wh, b, Wy, by):
+    """The mean loss of a word; padding stands at the end."""
+    N, T, D = x.shape
+    hs = [h0]
+    for t in range(T):
+        hs.append(np.tanh(x[:, t] @ Wx + hs[t] @ Wh + b))
+    h = np.stack(hs[1:], axis=1)
+    probs = stable_softmax(h @ Wy + by)
+    rows, columns = np.indices((N, T))
+    loss = -np.sum(np.log(probs[rows, columns, words]) * mask) / np.sum(mask)
+
+    def backward(dloss):
+        dscores = probs.copy()
+        dscores[rows, columns, words] -= 1
+        dscores *= mask[:, :, None]
+        dscores *= dloss / (N * T)  # right: dscores *= dloss / np.sum(mask)
+        dWy, dby = np.einsum("nth,ntv->hv", h, dscores), dscores.sum(axis=(0, 1))
+        dh_all, dh = dscores @ Wy.T, np.zeros_like(h0)
+        dx, dWx, dWh, db = (np.zeros_like(p) for p in (x, Wx, Wh, b))
+        for t in range(T - 1, -1, -1):
+            da = (dh_all[:, t] + dh) * (1 - hs[t + 1] ** 2)
+            dx[:, t] = da @ Wx.T
+            dWx += x[:, t].T @ da
+            dWh += hs[t].T @ da
+            db += da.sum(axis=0)
+            dh = da @ Wh.T
+        return dx, None, None, dh, dWx, dWh, db, dWy, dby
+
+    return loss, backward
+
+
+def two_ways(rng):
+    """Words (T, N, D), then a state (N, H), the weights and a bias for either direction."""
+    T, N, D, H = 4, 3, 5, 2
+    return draw_2((T, N, D), *[(N, H), (D, H), (H, H), (H,)] * 2)(rng)
+
+
+@mutant(
+    "bidirectional_rnn_loop_copied_with_the_step_before",
+    cause="off-by-one",
+    inputs=two_ways,
+    wrong=("dUb",),
+    note="who reads from the right comes from t + 1",
+)
+def bidirectional_rnn_loop_copied_with_the_step_before(x, hf, Wf, Uf, bf, hb, Wb, Ub, bb):
+    """The sum of the states of the two directions."""
+    T, N, D = x.shape
+    fwd, bwd = np.zeros((T + 1, *hf.shape)), np.zeros((T + 1, *hb.shape))
+    fwd[-1], bwd[T] = hf, hb
+    for t in range(T):
+        fwd[t] = np.tanh(x[t] @ Wf + fwd[t - 1] @ Uf + bf)
+    for t in range(T - 1, -1, -1):
+        bwd[t] = np.tanh(x[t] @ Wb + bwd[t + 1] @ Ub + bb)
+
+    def backward(dy):
+        dx = np.zeros_like(x)
+        dWf, dUf, dbf, dWb, dUb, dbb = (np.zeros_like(p) for p in (Wf, Uf, bf, Wb, Ub, bb))
+        dhf, dhb = np.zeros_like(hf), np.zeros_like(hb)
+        for t in range(T - 1, -1, -1):
+            da = (dy[t] + dhf) * (1 - fwd[t] ** 2)
+            dWf += x[t].T @ da
+            dUf += fwd[t - 1].T @ da
+            dbf += da.sum(axis=0)
+            dx[t] += da @ Wf.T
+            dhf = da @ Uf.T
+        for t in range(T):
+            da = (dy[t] + dhb) * (1 - bwd[t] ** 2)
+            dWb += x[t].T @ da
+            dUb += bwd[t - 1].T @ da  # right: dUb += bwd[t + 1].T @ da
+            dbb += da.sum(axis=0)
+            dx[t] += da @ Wb.T
+            dhb = da @ Ub.T
+        return dx, dhf, dWf, dUf, dbf, dhb, dWb, dUb, dbb
+
+    return fwd[:T] + bwd[:T], backward
+
+
+@mutant(
+    "stacked_rnn_lower_floor_hears_only_the_upper_floor",
+    cause="missing-dh-carry",
+    inputs=draw_5((2, 4, 3), (2, 5), (2, 4), (3, 5), (5, 5), (5,), (5, 4), (4, 4), (4,)),
+    wrong=("dx", "dp0", "dW0", "dU0", "db0"),
+)
+def stacked_rnn_lower_floor_hears_only_the_upper_floor(x, p0, q0, W0, U0, b0, W1, U1, b1):
+    """Two layers, p below and q above, both in one loop over time."""
+    T = x.shape[1]
+    p, q = [p0], [q0]
+    for t in range(T):
+        p.append(np.tanh(x[:, t] @ W0 + p[t] @ U0 + b0))
+        q.append(np.tanh(p[t + 1] @ W1 + q[t] @ U1 + b1))
+
+    def backward(dy):
+        dx = np.zeros_like(x)
+        dW0, dU0, db0, dW1, dU1, db1 = (np.zeros_like(w) for w in (W0, U0, b0, W1, U1, b1))
+        dp_next, dq_next = np.zeros_like(p0), np.zeros_like(q0)
+        for t in reversed(range(T)):
+            dq = dy[:, t] + dq_next
+            dzq = dq * (1 - q[t + 1] ** 2)
+            dW1 += p[t + 1].T @ dzq
+            dU1 += q[t].T @ dzq
+            db1 += dzq.sum(axis=0)
+            dq_next = dzq @ U1.T
+
+            dp = dzq @ W1.T  # right: dp = dzq @ W1.T + dp_next
+            dzp = dp * (1 - p[t + 1] ** 2)
+            dW0 += x[:, t].T @ dzp
+            dU0 += p[t].T @ dzp
+            db0 += dzp.sum(axis=0)
+            dp_next = dzp @ U0.T
+            dx[:, t] = dzp @ W0.T
+        return dx, dp_next, dq_next, dW0, dU0, db0, dW1, dU1, db1
+
+    return np.stack(q[1:], axis=1), backward
+
+
+def sentence_and_weights(rng):
+    """Ids (T,), one of them twice, a state (H,), U (H, V), W (H, H) and V (C, H)."""
+    shapes = [(4,), (4, 6), (4, 4), (3, 4)]
+    return (np.array([2, 0, 5, 2, 3]), *(0.7 * rng.standard_normal(s) for s in shapes))
+
+
+@mutant(
+    "bptt_tutorial_inner_loop_slope_of_the_step_it_leaves",
+    cause="off-by-one",
+    also=("derivative-at-preactivation",),
+    inputs=sentence_and_weights,
+    wrong=("dstart", "dU", "dW"),
+    note="delta belongs to the step before, and so does its slope",
+)
+def bptt_tutorial_inner_loop_slope_of_the_step_it_leaves(words, start, U, W, V):
+    """From every output back to the first word; row -1 of s is the state at the start."""
+    T = len(words)
+    s = np.zeros((T + 1, len(start)))
+    s[-1] = start
+    for t in range(T):
+        s[t] = np.tanh(U[:, words[t]] + W.dot(s[t - 1]))
+    o = s[:T].dot(V.T)
+
+    def backward(delta_o):
+        dstart, dU, dW, dV = np.zeros_like(start), np.zeros_like(U), np.zeros_like(W), np.zeros_like(V)
+        for t in np.arange(T)[::-1]:
+            dV += np.outer(delta_o[t], s[t])
+            delta_t = V.T.dot(delta_o[t]) * (1 - s[t] ** 2)
+            for step in np.arange(t + 1)[::-1]:
+                dW += np.outer(delta_t, s[step - 1])
+                dU[:, words[step]] += delta_t
+                back = W.T.dot(delta_t)
+                if step == 0:
+                    dstart += back
+                delta_t = back * (1 - s[step] ** 2)  # right: delta_t = back * (1 - s[step - 1] ** 2)
+        return None, dstart, dU, dW, dV
+
+    return o, backward
+
+
+def ragged_batch(rng):
+    """Words (N, T, D), how many of them are real (N,), a state (N, H), and the weights."""
+    x, *others = (0.7 * rng.standard_normal(s) for s in [(3, 5, 4), (3, 3), (4, 3), (3, 3), (3,)])
+    return (x, np.array([4, 2, 3]), *others)
+
+
+@mutant(
+    "rnn_classifier_state_after_the_last_word_put_back_at_length",
+    cause="off-by-one",
+    inputs=ragged_batch,
+    wrong=("dx", "dh0", "dWx", "dWh", "db"),
+    note="a sentence of four words ends at index 3",
+)
+def rnn_classifier_state_after_the_last_word_put_back_at_length(x, lengths, h0, Wx, Wh, b):
+    N, T, _ = x.shape
+    hidden, h = np.zeros((N, T, len(b))), h0
+    for t in range(T):
+        h = np.tanh(x[:, t] @ Wx + h @ Wh + b)
+        hidden[:, t] = h
+    rows = np.arange(N)
+    final = hidden[rows, lengths - 1]
+
+    def backward(dfinal):
+        dhidden = np.zeros_like(hidden)
+        dhidden[rows, lengths] = dfinal  # right: dhidden[rows, lengths - 1] = dfinal
+        dx, carry, dWx, dWh, db = (np.zeros_like(a) for a in (x, h0, Wx, Wh, b))
+        for t in range(T - 1, -1, -1):
+            previous = h0 if t == 0 else hidden[:, t - 1]
+            dz = (dhidden[:, t] + carry) * (1 - hidden[:, t] ** 2)
+            dWx += x[:, t].T @ dz
+            dWh += previous.T @ dz
+            db += dz.sum(axis=0)
+            dx[:, t] = dz @ Wx.T
+            carry = dz @ Wh.T
+        return dx, None, carry, dWx, dWh, db
+
+    return final, backward
+
+
+@mutant(
+    "rnn_in_columns_bias_gradient_grows_a_side_in_the_sum",
+    cause="gradient-shape",
+    inputs=draw_5((3, 2, 4), (5, 2), (5, 3), (5, 5), (5, 1)),
+    note="a column and a row make a square",
+)
+def rnn_in_columns_bias_gradient_grows_a_side_in_the_sum(x, a0, Wax, Waa, ba):
+    """Input (n_x, m, T_x): one column an example."""
+    T_x = x.shape[2]
+    a = np.zeros((*a0.shape, T_x))
+    a_next = a0
+    for t in range(T_x):
+        a_next = np.tanh(np.dot(Wax, x[:, :, t]) + np.dot(Waa, a_next) + ba)
+        a[:, :, t] = a_next
+
+    def backward(da):
+        dx, dWax, dWaa, dba = (np.zeros(p.shape) for p in (x, Wax, Waa, ba))
+        da_prevt = np.zeros(a0.shape)
+        for t in reversed(range(T_x)):
+            a_prev = a[:, :, t - 1] if t > 0 else a0
+            dtanh = (1 - a[:, :, t] ** 2) * (da[:, :, t] + da_prevt)
+            dx[:, :, t] = np.dot(Wax.T, dtanh)
+            da_prevt = np.dot(Waa.T, dtanh)
+            dWax = dWax + np.dot(dtanh, x[:, :, t].T)
+            dWaa = dWaa + np.dot(dtanh, a_prev.T)
+            dba = dba + np.sum(dtanh, axis=1)  # right: dba = dba + np.sum(dtanh, axis=1, keepdims=True)
+        return dx, da_prevt, dWax, dWaa, dba
+
+    return a, backward
+
+
+@mutant(
+    "bidirectional_rnn_time_major_inside_reshaped_on_the_way_out",
+    cause="permuted-axes",
+    inputs=draw_5((2, 5, 4), (2, 3), (4, 3), (3, 3), (3,), (2, 3), (4, 3), (3, 3), (3,)),
+    wrong=("dx",),
+)
+def bidirectional_rnn_time_major_inside_reshaped_on_the_way_out(x, hf, Wf, Uf, bf, hb, Wb, Ub, bb):
+    """Batch first outside, time first inside; the second direction reads the list backwards."""
+    N, T, D = x.shape
+    steps = x.transpose(1, 0, 2)
+    left, left_backward = elman(steps, hf, Wf, Uf, bf)
+    right, right_backward = elman(steps[::-1], hb, Wb, Ub, bb)
+    y = np.concatenate([left, right[::-1]], axis=2).transpose(1, 0, 2)
+
+    def backward(dy):
+        dleft, dright = np.split(dy.transpose(1, 0, 2), 2, axis=2)
+        dxf, *left_grads = left_backward(dleft)
+        dxb, *right_grads = right_backward(dright[::-1])
+        dsteps = dxf + dxb[::-1]
+        dx = dsteps.reshape(N, T, D)  # right: dx = dsteps.transpose(1, 0, 2)
+        return (dx, *left_grads, *right_grads)
+
+    return y, backward
+
+
+def padded_reviews(rng):
+    """Words (N, T, D), which of them are real (N, T), a state, the weights, and those of the classes."""
+    x, *others = (0.7 * rng.standard_normal(s) for s in [(3, 5, 4), (3, 3), (4, 3), (3, 3), (3,), (3, 2), (2,)])
+    return (x, np.arange(5) < np.array([[5], [2], [3]]), *others)
+
+
+@mutant(
+    "rnn_mean_over_real_words_hands_padding_its_share",
+    cause="mask-not-applied",
+    inputs=padded_reviews,
+    wrong=("dx", "dh0", "dWx", "dWh", "db"),
+    note="the network reads the padding, but the mean leaves it out",
+)
+def rnn_mean_over_real_words_hands_padding_its_share(x, mask, h0, Wx, Wh, b, Wy, by):
+    T = x.shape[1]
+    m = mask[:, :, None].astype(x.dtype)
+    states = np.stack([h0] * (T + 1), axis=1)
+    for t in range(T):
+        states[:, t + 1] = np.tanh(x[:, t] @ Wx + states[:, t] @ Wh + b)
+    length = m.sum(axis=1)
+    mean = (states[:, 1:] * m).sum(axis=1) / length
+
+    def backward(dscores):
+        dWy, dby = mean.T @ dscores, dscores.sum(axis=0)
+        dmean = dscores @ Wy.T / length
+        dstates = np.repeat(dmean[:, None, :], T, axis=1)
+        # missing: dstates = dstates * m
+        dx, dh, dWx, dWh, db = (np.zeros_like(p) for p in (x, h0, Wx, Wh, b))
+        for t in range(T)[::-1]:
+            dz = (dstates[:, t] + dh) * (1 - states[:, t + 1] ** 2)
+            dx[:, t] = dz @ Wx.T
+            dWx += x[:, t].T @ dz
+            dWh += states[:, t].T @ dz
+            db += dz.sum(axis=0)
+            dh = dz @ Wh.T
+        return dx, None, dh, dWx, dWh, db, dWy, dby
+
+    return mean @ Wy + by, backward
+
+
+@mutant(
+    "temperature_series_error_of_all_days_divided_by_the_batch",
+    cause="wrong-count",
+    inputs=draw_5((3, 7, 2), (3, 7), (3, 4), (2, 4), (4, 4), (4,), (4,), (1,)),
+    wrong=("dx", "dtarget", "dh0", "dWx", "dWh", "db", "dv", "dc"),
+)
+def temperature_series_error_of_all_days_divided_by_the_batch(x, target, h0, Wx, Wh, b, v, c):
+    """Mean squared error of one number a day."""
+    N, T, _ = x.shape
+    h = [h0]
+    for t in range(T):
+        h.append(np.tanh(x[:, t] @ Wx + h[-1] @ Wh + b))
+    pred = np.stack(h[1:], axis=1) @ v + c
+    loss = np.mean((pred - target) ** 2)
+
+    def backward(dloss):
+        dpred = dloss * 2 * (pred - target) / N  # right: dpred = dloss * 2 * (pred - target) / (N * T)
+        dx, dh, dWx, dWh, db, dv = (np.zeros_like(p) for p in (x, h0, Wx, Wh, b, v))
+        for t in reversed(range(T)):
+            dv += h[t + 1].T @ dpred[:, t]
+            dz = (np.outer(dpred[:, t], v) + dh) * (1 - h[t + 1] ** 2)
+            dx[:, t] = dz @ Wx.T
+            dWx += x[:, t].T @ dz
+            dWh += h[t].T @ dz
+            db += dz.sum(axis=0)
+            dh = dz @ Wh.T
+        return dx, -dpred, dh, dWx, dWh, db, dv, np.array([dpred.sum()])
+
+    return loss, backward
 
 
 @mutant("rnn_overwrites_weights", cause="one-step-only", inputs=rnn_inputs, wrong=("dWx", "dWh", "db"))
@@ -111,207 +587,6 @@ def bidirectional_forward_only(x, W_right, U_right, W_left, U_left):
     return out, backward
 
 
-# --------------------------------------------------------------------------------------------- long short-term memory
-
-
-@mutant("lstm_cell_full_memory", cause="forget-gate-not-in-carry", like="lstm_step", wrong=("dc",))
-def lstm_cell_full_memory(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
-    H = h.shape[1]
-    a = np.dot(x, weight_ih.T) + np.dot(h, weight_hh.T) + bias_ih + bias_hh
-    i, f = sigmoid(a[:, :H]), sigmoid(a[:, H : 2 * H])
-    g, o = np.tanh(a[:, 2 * H : 3 * H]), sigmoid(a[:, 3 * H :])
-    cell = f * c + i * g
-    hidden = o * np.tanh(cell)
-
-    def backward(dhidden, dcell):
-        t = np.tanh(cell)
-        dcell = dcell + dhidden * o * (1 - t * t)
-        da = np.zeros_like(a)
-        da[:, :H] = dcell * g * i * (1 - i)
-        da[:, H : 2 * H] = dcell * c * f * (1 - f)
-        da[:, 2 * H : 3 * H] = dcell * i * (1 - g * g)
-        da[:, 3 * H :] = dhidden * t * o * (1 - o)
-        dc_prev = dcell  # right: dc_prev = dcell * f
-        db = da.sum(axis=0)
-        return da @ weight_ih, da @ weight_hh, dc_prev, da.T @ x, da.T @ h, db, db.copy()
-
-    return (hidden, cell), backward
-
-
-@mutant(
-    "lstm_step_c_only",
-    cause="branch-missing",
-    like="lstm_step",
-    wrong=("dx", "dh", "dc", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)
-def lstm_step_c_only(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
-    z = np.einsum("nd,kd->nk", x, weight_ih) + np.einsum("nh,kh->nk", h, weight_hh) + (bias_ih + bias_hh)
-    zi, zf, zg, zo = np.array_split(z, 4, axis=1)
-    i, f, g, o = sigmoid(zi), sigmoid(zf), np.tanh(zg), sigmoid(zo)
-    c2 = i * g + f * c
-    h2 = o * np.tanh(c2)
-
-    def backward(dh2, dc2):
-        dtotal = dc2  # right: dtotal = dc2 + dh2 * o / np.cosh(c2) ** 2
-        dzi = dtotal * g * i * (1 - i)
-        dzf = dtotal * c * f * (1 - f)
-        dzg = dtotal * i * (1 - g**2)
-        dzo = dh2 * np.tanh(c2) * o * (1 - o)
-        dz = np.concatenate((dzi, dzf, dzg, dzo), axis=1)
-        dW = np.einsum("nk,nd->kd", dz, x)
-        dU = np.einsum("nk,nh->kh", dz, h)
-        db = np.einsum("nk->k", dz)
-        return dz @ weight_ih, dz @ weight_hh, dtotal * f, dW, dU, db, db.copy()
-
-    return (h2, c2), backward
-
-
-@mutant(
-    "lstm_step_other_order",
-    cause="permuted-gates",
-    like="lstm_step",
-    wrong=("dx", "dh", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)
-def lstm_step_other_order(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
-    """The gates are split as i f g o; the gradients were taken from notes with the order i f o g."""
-    i, f, g, o = np.split(x @ weight_ih.T + h @ weight_hh.T + bias_ih + bias_hh, 4, axis=1)
-    i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-    cn = f * c + i * g
-    tc = np.tanh(cn)
-
-    def backward(dhn, dcn):
-        dcn = dcn + dhn * o * (1 - tc**2)
-        dai = dcn * g * i * (1 - i)
-        daf = dcn * c * f * (1 - f)
-        dao = dhn * tc * o * (1 - o)
-        dag = dcn * i * (1 - g**2)
-        dA = np.hstack([dai, daf, dao, dag])  # right: dA = np.hstack([dai, daf, dag, dao])
-        db = dA.sum(0)
-        return dA @ weight_ih, dA @ weight_hh, dcn * f, dA.T @ x, dA.T @ h, db, db.copy()
-
-    return (o * tc, cn), backward
-
-
-@mutant(
-    "lstm_gates_apart_mixed_up",
-    cause="wrong-gate",
-    inputs=gate_by_gate_inputs,
-    wrong=("dx", "dh", "dWi", "dUi"),
-)
-def lstm_gates_apart_mixed_up(x, h, c, Wf, Wi, Wg, Wo, Uf, Ui, Ug, Uo):
-    """Each gate has its own matrices."""
-    f = sigmoid(x @ Wf + h @ Uf)
-    i = sigmoid(x @ Wi + h @ Ui)
-    g = np.tanh(x @ Wg + h @ Ug)
-    o = sigmoid(x @ Wo + h @ Uo)
-    c_next = f * c + i * g
-    tanh_c = np.tanh(c_next)
-
-    def backward(dh_next, dc_next):
-        ds = o * dh_next * (1 - tanh_c**2) + dc_next
-        df = ds * c * f * (1 - f)
-        di = ds * o * i * (1 - i)  # right: di = ds * g * i * (1 - i)
-        dg = ds * i * (1 - g**2)
-        do = dh_next * tanh_c * o * (1 - o)
-        dx = df @ Wf.T + di @ Wi.T + dg @ Wg.T + do @ Wo.T
-        dh = df @ Uf.T + di @ Ui.T + dg @ Ug.T + do @ Uo.T
-        dWs = [x.T @ d for d in (df, di, dg, do)]
-        dUs = [h.T @ d for d in (df, di, dg, do)]
-        return (dx, dh, ds * f, *dWs, *dUs)
-
-    return (o * tanh_c, c_next), backward
-
-
-# ------------------------------------------------------------------------------------------------- gated recurrent unit
-
-
-@mutant("gru_step_no_shortcut", cause="branch-missing", like="gru_step", wrong=("dh",))
-def gru_step_no_shortcut(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
-    H = h.shape[1]
-    a, u = x @ weight_ih.T + bias_ih, h @ weight_hh.T + bias_hh
-    rz = sigmoid(a[:, : 2 * H] + u[:, : 2 * H])
-    r, z = rz[:, :H], rz[:, H:]
-    cand = np.tanh(a[:, 2 * H :] + r * u[:, 2 * H :])
-    out = cand + z * (h - cand)
-
-    def backward(dout):
-        dz = dout * (h - cand) * z * (1 - z)
-        dcand = (dout - dout * z) * (1 - cand * cand)
-        dr = dcand * u[:, 2 * H :] * r * (1 - r)
-        da = np.hstack((dr, dz, dcand))
-        du = np.hstack((dr, dz, dcand * r))
-        dh = du @ weight_hh  # right: dh = du @ weight_hh + dout * z
-        return da @ weight_ih, dh, da.T @ x, du.T @ h, da.sum(axis=0), du.sum(axis=0)
-
-    return out, backward
-
-
-@mutant(
-    "gru_step_update_gate_upside_down",
-    cause="wrong-sign",
-    like="gru_step",
-    wrong=("dx", "dh", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)
-def gru_step_update_gate_upside_down(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
-    """Other notes write h' = z n + (1 - z) h."""
-    gi, gh = x @ weight_ih.T + bias_ih, h @ weight_hh.T + bias_hh
-    (i_r, i_z, i_n), (h_r, h_z, h_n) = np.split(gi, 3, axis=1), np.split(gh, 3, axis=1)
-    r, z = sigmoid(i_r + h_r), sigmoid(i_z + h_z)
-    n = np.tanh(i_n + r * h_n)
-
-    def backward(dy):
-        dn = dy * (1 - z) * (1 - n**2)
-        dz = dy * (n - h) * z * (1 - z)  # right: dz = dy * (h - n) * z * (1 - z)
-        dr = dn * h_n * r * (1 - r)
-        dgi, dgh = np.concatenate([dr, dz, dn], 1), np.concatenate([dr, dz, dn * r], 1)
-        return dgi @ weight_ih, dgh @ weight_hh + dy * z, dgi.T @ x, dgh.T @ h, dgi.sum(0), dgh.sum(0)
-
-    return (1 - z) * n + z * h, backward
-
-
-@mutant(
-    "gru_update_gate_before_sigmoid",
-    cause="derivative-at-preactivation",
-    like="gru",
-    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)
-def gru_update_gate_before_sigmoid(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
-    T, N, D = x.shape
-    H = h0.shape[1]
-    kept, hs = [], [h0]
-    for t in range(T):
-        gi, gh = x[t] @ weight_ih.T + bias_ih, hs[-1] @ weight_hh.T + bias_hh
-        ar, az = gi[:, :H] + gh[:, :H], gi[:, H : 2 * H] + gh[:, H : 2 * H]
-        r = sigmoid(ar)
-        n = np.tanh(gi[:, 2 * H :] + r * gh[:, 2 * H :])
-        kept.append((r, az, n, gh[:, 2 * H :]))
-        hs.append((1 - sigmoid(az)) * n + sigmoid(az) * hs[-1])
-
-    def backward(dy, dh):
-        dx, dW, dU = np.zeros_like(x), np.zeros_like(weight_ih), np.zeros_like(weight_hh)
-        db, dc = np.zeros_like(bias_ih), np.zeros_like(bias_hh)
-        for t in reversed(range(T)):
-            r, az, n, un = kept[t]
-            z = sigmoid(az)
-            dh = dh + dy[t]
-            dn = dh * (1 - z) * (1 - n**2)
-            daz = dh * (hs[t] - n) * az * (1 - az)  # right: daz = dh * (hs[t] - n) * z * (1 - z)
-            dar = dn * un * r * (1 - r)
-            dgi, dgh = np.hstack([dar, daz, dn]), np.hstack([dar, daz, dn * r])
-            dx[t] = dgi @ weight_ih
-            dW += dgi.T @ x[t]
-            dU += dgh.T @ hs[t]
-            db += dgi.sum(axis=0)
-            dc += dgh.sum(axis=0)
-            dh = dh * z + dgh @ weight_hh
-        return dx, dh, dW, dU, db, dc, None
-
-    return (np.stack(hs[1:]), hs[-1].copy()), backward
-
-
-# ------------------------------------------------------------------------------------------------- more of one function
-
-
 @mutant("rnn_step_square_matrix_not_turned", cause="transposed", like="rnn_step", wrong=("dweight_hh",))
 def rnn_step_square_matrix_not_turned(x, h, weight_ih, weight_hh, bias_ih, bias_hh):
     h_new = np.tanh(x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh)
@@ -385,186 +660,6 @@ def rnn_loop_stops_before_the_first_step(x, h0, weight_ih, weight_hh, bias_ih, b
 
 
 @mutant(
-    "gru_steps_know_nothing_of_each_other",
-    cause="missing-dh-carry",
-    like="gru",
-    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)
-def gru_steps_know_nothing_of_each_other(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
-    T, H = len(x), h0.shape[1]
-    hs, cache = [h0], []
-    for t in range(T):
-        a, u = x[t] @ weight_ih.T + bias_ih, hs[t] @ weight_hh.T + bias_hh
-        r, z = np.split(sigmoid(a[:, : 2 * H] + u[:, : 2 * H]), 2, axis=1)
-        n = np.tanh(a[:, 2 * H :] + r * u[:, 2 * H :])
-        cache.append((r, z, n, u[:, 2 * H :]))
-        hs.append(n + z * (hs[t] - n))
-
-    def step_backward(dh, t):
-        r, z, n, un = cache[t]
-        dn = dh * (1 - z) * (1 - n**2)
-        dz = dh * (hs[t] - n) * z * (1 - z)
-        dr = dn * un * r * (1 - r)
-        da, du = np.hstack([dr, dz, dn]), np.hstack([dr, dz, dn * r])
-        return da, du, dh * z + du @ weight_hh
-
-    def backward(dy, dh_last):
-        dx, dW, dU, db, dc = (np.zeros_like(v) for v in (x, weight_ih, weight_hh, bias_ih, bias_hh))
-        dh = dh_last
-        for t in reversed(range(T)):
-            da, du, dh_prev = step_backward(dh + dy[t], t)
-            dx[t] = da @ weight_ih
-            dW += da.T @ x[t]
-            dU += du.T @ hs[t]
-            db += da.sum(axis=0)
-            dc += du.sum(axis=0)
-            dh = np.zeros_like(dh)  # right: dh = dh_prev
-        return dx, dh_prev, dW, dU, db, dc, None
-
-    return (np.stack(hs[1:]), hs[-1].copy()), backward
-
-
-LSTM_ALL = ("dx", "dh0", "dc0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh")
-
-
-@mutant("lstm_cell_state_begins_anew", cause="missing-dc-carry", like="lstm", wrong=LSTM_ALL)
-def lstm_cell_state_begins_anew(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
-    T = len(x)
-    h, c, kept, ys = h0, c0, [], []
-    for t in range(T):
-        ai, af, ag, ao = np.split(x[t] @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh, 4, axis=1)
-        i, f, g, o = sigmoid(ai), sigmoid(af), np.tanh(ag), sigmoid(ao)
-        new = f * c + i * g
-        kept.append((h, c, i, f, g, o, np.tanh(new)))
-        h, c = o * np.tanh(new), new
-        ys.append(h)
-
-    def backward(dy, dh, dc):
-        dx, dW, dU, db = (np.zeros_like(v) for v in (x, weight_ih, weight_hh, bias_ih))
-        for t in reversed(range(T)):
-            h_prev, c_prev, i, f, g, o, tc = kept[t]
-            dh = dh + dy[t]
-            dc = dh * o * (1 - tc**2)  # right: dc = dc + dh * o * (1 - tc**2)
-            da = np.hstack(
-                [dc * g * i * (1 - i), dc * c_prev * f * (1 - f), dc * i * (1 - g**2), dh * tc * o * (1 - o)]
-            )
-            dx[t] = da @ weight_ih
-            dW += da.T @ x[t]
-            dU += da.T @ h_prev
-            db += da.sum(0)
-            dh, dc = da @ weight_hh, dc * f
-        return dx, dh, dc, dW, dU, db, db.copy(), None
-
-    return (np.array(ys), h.copy(), c.copy()), backward
-
-
-@mutant("lstm_carries_through_the_input_gate", cause="wrong-gate", like="lstm", wrong=LSTM_ALL)
-def lstm_carries_through_the_input_gate(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
-    T, H = len(x), h0.shape[1]
-    hs, cs, gates = [h0], [c0], []
-    for x_t in x:
-        z = weight_ih @ x_t.T + weight_hh @ hs[-1].T + (bias_ih + bias_hh)[:, None]  # (4 H, N)
-        i, f, g, o = (z[k * H : (k + 1) * H].T for k in range(4))
-        i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
-        gates.append((i, f, g, o))
-        cs.append(i * g + f * cs[-1])
-        hs.append(o * np.tanh(cs[-1]))
-
-    def backward(dy, dh, dc):
-        dzs = np.zeros((T, len(h0), 4 * H))
-        for t in range(T)[::-1]:
-            i, f, g, o = gates[t]
-            dh, tc = dh + dy[t], np.tanh(cs[t + 1])
-            dc = dc + dh * o * (1 - tc * tc)
-            dzs[t, :, :H] = dc * g * i * (1 - i)
-            dzs[t, :, H : 2 * H] = dc * cs[t] * f * (1 - f)
-            dzs[t, :, 2 * H : 3 * H] = dc * i * (1 - g * g)
-            dzs[t, :, 3 * H :] = dh * tc * o * (1 - o)
-            dh = dzs[t] @ weight_hh
-            dc = dc * i  # right: dc = dc * f
-        dW = np.einsum("tnk,tnd->kd", dzs, x)
-        dU = np.einsum("tnk,tnh->kh", dzs, np.array(hs[:-1]))
-        return dzs @ weight_ih, dh, dc, dW, dU, dzs.sum((0, 1)), dzs.sum((0, 1)), None
-
-    return (np.array(hs[1:]), hs[-1].copy(), cs[-1].copy()), backward
-
-
-@mutant(
-    "lstm_step_candidate_without_its_tanh",
-    cause="activation-derivative-missing",
-    like="lstm_step",
-    wrong=("dx", "dh", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)
-def lstm_step_candidate_without_its_tanh(x, h, c, weight_ih, weight_hh, bias_ih, bias_hh):
-    z = x @ weight_ih.T + bias_ih + h @ weight_hh.T + bias_hh
-    N, H = h.shape
-    z = z.reshape(N, 4, H)
-    i, f, g, o = sigmoid(z[:, 0]), sigmoid(z[:, 1]), np.tanh(z[:, 2]), sigmoid(z[:, 3])
-    c_next = f * c + i * g
-    h_next = o * np.tanh(c_next)
-
-    def backward(dh_next, dc_next):
-        dc_next = dc_next + dh_next * o * (1 - np.tanh(c_next) ** 2)
-        dz = np.zeros((N, 4, H))
-        dz[:, 0] = dc_next * g * i * (1 - i)
-        dz[:, 1] = dc_next * c * f * (1 - f)
-        dz[:, 2] = dc_next * i  # right: dz[:, 2] = dc_next * i * (1 - g**2)
-        dz[:, 3] = dh_next * np.tanh(c_next) * o * (1 - o)
-        dz = dz.reshape(N, 4 * H)
-        db = dz.sum(axis=0)
-        return dz @ weight_ih, dz @ weight_hh, f * dc_next, dz.T @ x, dz.T @ h, db, db.copy()
-
-    return (h_next, c_next), backward
-
-
-# ------------------------------------------------------------------------------------------------- time and order
-
-
-def batch_first_inputs(rng):
-    N, T, D, H = 2, 4, 3, 5
-    return tuple(rng.standard_normal(s) for s in [(N, T, D), (N, H), (D, 3 * H), (H, 3 * H), (3 * H,)])
-
-
-@mutant(
-    "gated_cell_reads_the_gradient_of_the_step_before",
-    cause="off-by-one",
-    inputs=batch_first_inputs,
-    wrong=("dx", "dh0", "dWx", "dWh", "db"),
-)
-def gated_cell_reads_the_gradient_of_the_step_before(x, h0, Wx, Wh, b):
-    """A cell with two gates; the batch comes first."""
-    N, T, D = x.shape
-    H = h0.shape[1]
-    hs, c, cache = np.zeros((N, T, H)), np.zeros_like(h0), []
-    prev = h0
-    for t in range(T):
-        a = x[:, t] @ Wx + prev @ Wh + b
-        f, o, g = sigmoid(a[:, :H]), sigmoid(a[:, H : 2 * H]), np.tanh(a[:, 2 * H :])
-        cn = f * c + (1 - f) * g
-        cache.append((prev, c, f, o, g, cn))
-        prev, c = o * np.tanh(cn), cn
-        hs[:, t] = prev
-
-    def backward(dhs):
-        dx, dWx, dWh, db = np.zeros_like(x), np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
-        dh, dc = np.zeros_like(h0), np.zeros_like(h0)
-        for t in range(T - 1, -1, -1):
-            prev, c, f, o, g, cn = cache[t]
-            dh = dh + dhs[:, max(t - 1, 0)]  # right: dh = dh + dhs[:, t]
-            dc = dc + dh * o * (1 - np.tanh(cn) ** 2)
-            df, do, dg = dc * (c - g) * f * (1 - f), dh * np.tanh(cn) * o * (1 - o), dc * (1 - f) * (1 - g**2)
-            da = np.concatenate((df, do, dg), axis=1)
-            dx[:, t] = da @ Wx.T
-            dWx += x[:, t].T @ da
-            dWh += prev.T @ da
-            db += da.sum(axis=0)
-            dh, dc = da @ Wh.T, dc * f
-        return dx, dh, dWx, dWh, db
-
-    return hs, backward
-
-
-@mutant(
     "both_ways_gradient_of_the_way_back_not_turned",
     cause="permuted-axes",
     inputs=both_ways_inputs,
@@ -597,191 +692,6 @@ def both_ways_gradient_of_the_way_back_not_turned(x, W_right, U_right, W_left, U
         return dx, dW_right, dU_right, dW_left, dU_left
 
     return y, backward
-
-
-def candidate_inputs(rng):
-    N, D, H = 3, 4, 5
-    return tuple(rng.standard_normal(s) for s in [(N, D), (N, H), (3 * H, D), (3 * H, H), (3 * H,)])
-
-
-@mutant(
-    "minimal_gru_candidate_sees_the_whole_state",
-    cause="missing-factor",
-    also=("wrong-gate",),
-    inputs=candidate_inputs,
-    wrong=("dU",),
-)
-def minimal_gru_candidate_sees_the_whole_state(x, h, W, U, b):
-    """The reset gate comes before the product, as in the first paper."""
-    H = h.shape[1]
-    (Wz, Wr, Wn), (Uz, Ur, Un), (bz, br, bn) = W.reshape(3, H, -1), U.reshape(3, H, H), b.reshape(3, H)
-    z, r = sigmoid(x @ Wz.T + h @ Uz.T + bz), sigmoid(x @ Wr.T + h @ Ur.T + br)
-    kept = r * h
-    n = np.tanh(x @ Wn.T + kept @ Un.T + bn)
-
-    def backward(dy):
-        dn = dy * z * (1 - n * n)
-        dz = dy * (n - h) * z * (1 - z)
-        dkept = dn @ Un
-        dr = dkept * h * r * (1 - r)
-        dx = dz @ Wz + dr @ Wr + dn @ Wn
-        dh = dy * (1 - z) + dz @ Uz + dr @ Ur + dkept * r
-        dW = np.vstack([dz.T @ x, dr.T @ x, dn.T @ x])
-        # right: dU = np.vstack([dz.T @ h, dr.T @ h, dn.T @ kept])
-        dU = np.vstack([dz.T @ h, dr.T @ h, dn.T @ h])
-        return dx, dh, dW, dU, np.hstack([dz, dr, dn]).sum(axis=0)
-
-    return (1 - z) * h + z * n, backward
-
-
-@mutant(
-    "gated_cell_joins_candidate_before_gate", cause="permuted-gates", inputs=batch_first_inputs,
-    wrong=("dx", "dh0", "dWx", "dWh", "db"),
-)  # fmt: skip
-def gated_cell_joins_candidate_before_gate(x, h0, Wx, Wh, b):
-    N, T, _ = x.shape
-    H = h0.shape[1]
-    hs, cache, prev = np.zeros((N, T, H)), [], h0
-    for t in range(T):
-        a = x[:, t] @ Wx + prev @ Wh + b
-        f, o, g = sigmoid(a[:, :H]), sigmoid(a[:, H : 2 * H]), np.tanh(a[:, 2 * H :])
-        cache.append((prev, f, o, g))
-        prev = f * prev + o * g
-        hs[:, t] = prev
-
-    def backward(dhs):
-        dx, dWx, dWh, db = np.zeros_like(x), np.zeros_like(Wx), np.zeros_like(Wh), np.zeros_like(b)
-        dh = np.zeros_like(h0)
-        for t in reversed(range(T)):
-            prev, f, o, g = cache[t]
-            dh = dh + dhs[:, t]
-            df, do, dg = dh * prev * f * (1 - f), dh * g * o * (1 - o), dh * o * (1 - g**2)
-            da = np.hstack([df, dg, do])  # right: da = np.hstack([df, do, dg])
-            dx[:, t] = da @ Wx.T
-            dWx += x[:, t].T @ da
-            dWh += prev.T @ da
-            db += da.sum(axis=0)
-            dh = da @ Wh.T + dh * f
-        return dx, dh, dWx, dWh, db
-
-    return hs, backward
-
-
-def simple_unit_inputs(rng):
-    T, N, D, H = 5, 2, 3, 4
-    return tuple(rng.standard_normal(s) for s in [(T, N, D), (D, H), (D, H), (D, H)])
-
-
-@mutant("simple_unit_forgets_the_next_cell", cause="missing-dc-carry", inputs=simple_unit_inputs,
-        wrong=("dx", "dW", "dWf"))  # fmt: skip
-def simple_unit_forgets_the_next_cell(x, W, Wf, Wo):
-    """A simple recurrent unit (SRU): the gates see the input alone, the steps only share the cell."""
-    z, f, o = x @ W, sigmoid(x @ Wf), sigmoid(x @ Wo)
-    c = [np.zeros_like(z[0])]
-    for t in range(len(x)):
-        c.append(f[t] * c[-1] + (1 - f[t]) * z[t])
-    tc = np.tanh(np.stack(c[1:]))
-
-    def backward(dh):
-        dz, df, do = np.zeros_like(z), np.zeros_like(f), dh * tc * o * (1 - o)
-        dc = np.zeros_like(c[0])
-        for t in reversed(range(len(x))):
-            dc = dh[t] * o[t] * (1 - tc[t] ** 2)  # right: dc = dc + dh[t] * o[t] * (1 - tc[t] ** 2)
-            dz[t] = dc * (1 - f[t])
-            df[t] = dc * (c[t] - z[t]) * f[t] * (1 - f[t])
-            dc = dc * f[t]
-        dx = dz @ W.T + df @ Wf.T + do @ Wo.T
-        return (dx, *(np.einsum("tni,tnj->ij", x, d) for d in (dz, df, do)))
-
-    return o * tc, backward
-
-
-def first_gru_inputs(rng):
-    """Words (T, N, D), a start (N, H), then a matrix (D, H) and one (H, H) for each of z, r and the candidate."""
-    T, N, D, H = 4, 2, 3, 5
-    weights = (0.8 * rng.standard_normal(s) for s in [(D, H), (H, H)] * 3)
-    return (rng.standard_normal((T, N, D)), rng.standard_normal((N, H)), *weights)
-
-
-@mutant(
-    "gru_of_the_paper_three_ways_home_of_four",
-    cause="branch-missing",
-    inputs=first_gru_inputs,
-    wrong=("dX", "dh0", "dWz", "dUz", "dWr", "dUr", "dW", "dU"),
-    note="the state also enters the candidate, as r * h",
-)
-def gru_of_the_paper_three_ways_home_of_four(X, h0, Wz, Uz, Wr, Ur, W, U):
-    """The reset gate acts on the state itself, before the matrix."""
-    hidden, gates = [h0], []
-    for x in X:
-        h = hidden[-1]
-        z = sigmoid(x @ Wz + h @ Uz)
-        r = sigmoid(x @ Wr + h @ Ur)
-        cand = np.tanh(x @ W + (r * h) @ U)
-        gates.append((z, r, cand))
-        hidden.append(z * h + (1 - z) * cand)
-
-    def backward(dH):
-        dX, dWz, dUz, dWr, dUr, dW, dU = (np.zeros_like(a) for a in (X, Wz, Uz, Wr, Ur, W, U))
-        dh = np.zeros_like(h0)
-        for t in reversed(range(len(X))):
-            x, h, (z, r, cand) = X[t], hidden[t], gates[t]
-            dh = dh + dH[t]
-            delta_c = dh * (1 - z) * (1 - cand**2)
-            delta_z = dh * (h - cand) * z * (1 - z)
-            drh = delta_c @ U.T
-            delta_r = drh * h * r * (1 - r)
-            dW += x.T @ delta_c
-            dU += (r * h).T @ delta_c
-            dWz += x.T @ delta_z
-            dUz += h.T @ delta_z
-            dWr += x.T @ delta_r
-            dUr += h.T @ delta_r
-            dX[t] = delta_c @ W.T + delta_z @ Wz.T + delta_r @ Wr.T
-            dh = dh * z + delta_z @ Uz.T + delta_r @ Ur.T
-            # missing: dh = dh + drh * r
-        return dX, dh, dWz, dUz, dWr, dUr, dW, dU
-
-    return np.array(hidden[1:]), backward
-
-
-@mutant(
-    "gru_update_gate_of_the_other_convention",
-    cause="wrong-sign",
-    inputs=first_gru_inputs,
-    wrong=("dxs", "dh_init", "dWz", "dUz", "dWr", "dUr", "dWc", "dUc"),
-    note="z lets the new in here; its gradient was copied from where z keeps the old",
-)
-def gru_update_gate_of_the_other_convention(xs, h_init, Wz, Uz, Wr, Ur, Wc, Uc):
-    """h = (1 - z) h + z c."""
-    T = xs.shape[0]
-    z, r, c, h = {}, {}, {}, {-1: h_init}
-    for t in range(T):
-        z[t] = sigmoid(np.dot(xs[t], Wz) + np.dot(h[t - 1], Uz))
-        r[t] = sigmoid(np.dot(xs[t], Wr) + np.dot(h[t - 1], Ur))
-        c[t] = np.tanh(np.dot(xs[t], Wc) + np.dot(r[t] * h[t - 1], Uc))
-        h[t] = (1 - z[t]) * h[t - 1] + z[t] * c[t]
-
-    def backward(dhs):
-        dxs = np.zeros_like(xs)
-        grads = {"Wz": 0, "Uz": 0, "Wr": 0, "Ur": 0, "Wc": 0, "Uc": 0}
-        dh_next = np.zeros_like(h_init)
-        for t in reversed(range(T)):
-            dh = dhs[t] + dh_next
-            dc_raw = dh * z[t] * (1 - c[t] ** 2)
-            dz = dh * (h[t - 1] - c[t])  # right: dz = dh * (c[t] - h[t - 1])
-            dz_raw = dz * z[t] * (1 - z[t])
-            drh = np.dot(dc_raw, Uc.T)
-            dr_raw = drh * h[t - 1] * r[t] * (1 - r[t])
-            for gate, raw in (("z", dz_raw), ("r", dr_raw), ("c", dc_raw)):
-                grads["W" + gate] = grads["W" + gate] + np.dot(xs[t].T, raw)
-                seen = r[t] * h[t - 1] if gate == "c" else h[t - 1]
-                grads["U" + gate] = grads["U" + gate] + np.dot(seen.T, raw)
-            dxs[t] = np.dot(dz_raw, Wz.T) + np.dot(dr_raw, Wr.T) + np.dot(dc_raw, Wc.T)
-            dh_next = dh * (1 - z[t]) + drh * r[t] + np.dot(dz_raw, Uz.T) + np.dot(dr_raw, Ur.T)
-        return (dxs, dh_next, *grads.values())
-
-    return np.array([h[t] for t in range(T)]), backward
 
 
 def characters(rng):
@@ -862,100 +772,6 @@ def rnn_adds_the_carry_into_the_gradient_it_was_given(x, h0, Wx, Wh, b):
     return h, backward
 
 
-def columns(rng):
-    """Input (n_x, m), state and cell (n_a, m), then for each gate a matrix on both and a column of biases."""
-    n_x, n_a, m = 3, 5, 4
-    weights = (0.7 * rng.standard_normal(s) for s in [(n_a, n_a + n_x), (n_a, 1)] * 4)
-    return (rng.standard_normal((n_x, m)), *(rng.standard_normal((n_a, m)) for _ in "ac"), *weights)
-
-
-def lstm_columns_forward(xt, a_prev, c_prev, Wf, bf, Wi, bi, Wc, bc, Wo, bo):
-    concat = np.concatenate([a_prev, xt], axis=0)
-    ft = sigmoid(Wf @ concat + bf)
-    it = sigmoid(Wi @ concat + bi)
-    cct = np.tanh(Wc @ concat + bc)
-    ot = sigmoid(Wo @ concat + bo)
-    c_next = ft * c_prev + it * cct
-    a_next = ot * np.tanh(c_next)
-    return (a_next, c_next), (a_next, c_next, c_prev, concat, ft, it, cct, ot, Wf, Wi, Wc, Wo)
-
-
-def lstm_columns_backward(da_next, dc_next, cache):
-    a_next, c_next, c_prev, concat, ft, it, cct, ot, Wf, Wi, Wc, Wo = cache
-    n_a = a_next.shape[0]
-    dot = da_next * np.tanh(c_next) * ot * (1 - ot)
-    # right: dcell = dc_next + da_next * ot * (1 - np.square(np.tanh(c_next)))
-    dcell = dc_next + da_next * ot * (1 - np.square(c_next))
-    dcct = dcell * it * (1 - np.square(cct))
-    dit = dcell * cct * it * (1 - it)
-    dft = dcell * c_prev * ft * (1 - ft)
-    dconcat = Wf.T @ dft + Wi.T @ dit + Wc.T @ dcct + Wo.T @ dot
-    weights = []
-    for dgate in (dft, dit, dcct, dot):
-        weights += [dgate @ concat.T, np.sum(dgate, axis=1, keepdims=True)]
-    return (dconcat[n_a:], dconcat[:n_a], dcell * ft, *weights)
-
-
-mutant(
-    "lstm_columns_tanh_of_the_cell_forgotten_in_its_derivative",
-    cause="derivative-at-preactivation",
-    inputs=columns,
-    wrong=("dxt", "da_prev", "dc_prev", "dWf", "dbf", "dWi", "dbi", "dWc", "dbc"),
-)((lstm_columns_forward, lstm_columns_backward))
-
-
-def movie_of_columns(rng):
-    """Input (n_x, m, T) and state (n_a, m), then for each gate a matrix on both and a column of biases."""
-    n_x, n_a, m, T = 3, 4, 5, 4
-    weights = (0.7 * rng.standard_normal(s) for s in [(n_a, n_a + n_x), (n_a, 1)] * 4)
-    return (rng.standard_normal((n_x, m, T)), rng.standard_normal((n_a, m)), *weights)
-
-
-@mutant(
-    "lstm_formulas_typed_without_their_brackets",
-    cause="activation-derivative-missing",
-    inputs=movie_of_columns,
-    wrong=("dx", "da0", "dWf", "dbf", "dWi", "dbi", "dWc", "dbc", "dWo", "dbo"),
-    note="it * (1 - it) multiplies the second summand alone",
-)
-def lstm_formulas_typed_without_their_brackets(x, a0, Wf, bf, Wi, bi, Wc, bc, Wo, bo):
-    """The examples are columns, the last axis is time, the cell starts at zero."""
-    n_a, T = a0.shape[0], x.shape[2]
-    a_prev, c_prev, caches, a = a0, np.zeros_like(a0), [], []
-    for t in range(T):
-        concat = np.vstack([a_prev, x[:, :, t]])
-        ft, it, ot = (sigmoid(W @ concat + b) for W, b in ((Wf, bf), (Wi, bi), (Wo, bo)))
-        cct = np.tanh(Wc @ concat + bc)
-        c_next = ft * c_prev + it * cct
-        caches.append((concat, c_prev, ft, it, cct, ot, np.tanh(c_next)))
-        a_prev, c_prev = ot * np.tanh(c_next), c_next
-        a.append(a_prev)
-
-    def backward(da):
-        dx = np.zeros_like(x)
-        grads = [np.zeros_like(p) for p in (Wf, bf, Wi, bi, Wc, bc, Wo, bo)]
-        da_next, dc_next = np.zeros_like(a0), np.zeros_like(a0)
-        for t in reversed(range(T)):
-            concat, c_prev, ft, it, cct, ot, tc = caches[t]
-            da_next = da_next + da[:, :, t]
-            dot = da_next * tc * ot * (1 - ot)
-            # right: dcct = (dc_next * it + ot * (1 - tc**2) * it * da_next) * (1 - cct**2)
-            dcct = dc_next * it + ot * (1 - tc**2) * it * da_next * (1 - cct**2)
-            # right: dit = (dc_next * cct + ot * (1 - tc**2) * cct * da_next) * it * (1 - it)
-            dit = dc_next * cct + ot * (1 - tc**2) * cct * da_next * it * (1 - it)
-            # right: dft = (dc_next * c_prev + ot * (1 - tc**2) * c_prev * da_next) * ft * (1 - ft)
-            dft = dc_next * c_prev + ot * (1 - tc**2) * c_prev * da_next * ft * (1 - ft)
-            for k, dgate in enumerate((dft, dit, dcct, dot)):
-                grads[2 * k] += dgate @ concat.T
-                grads[2 * k + 1] += dgate.sum(axis=1, keepdims=True)
-            dconcat = Wf.T @ dft + Wi.T @ dit + Wc.T @ dcct + Wo.T @ dot
-            dc_next = dc_next * ft + ot * (1 - tc**2) * ft * da_next
-            da_next, dx[:, :, t] = dconcat[:n_a], dconcat[n_a:]
-        return (dx, da_next, *grads)
-
-    return np.stack(a, axis=2), backward
-
-
 def sentence(rng):
     """Words (T,), the ones that follow, and the weights (H, V), (V, H), (H, H)."""
     V, H, T = 7, 5, 8
@@ -998,44 +814,6 @@ def language_model_gradient_check_with_truncated_bptt(x, y, U, V, W):
         return None, None, dLdU, dLdV, dLdW
 
     return loss, backward
-
-
-@mutant(
-    "lstm_one_slope_for_the_four_gates",
-    cause="missing-factor",
-    like="lstm",
-    wrong=("dx", "dh0", "dc0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-    note="the block g passed a tanh, its derivative is that of a sigmoid",
-)
-def lstm_one_slope_for_the_four_gates(x, h0, c0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
-    """All gates side by side in one array, on the way there and back."""
-    T, (N, H) = len(x), h0.shape
-    G, hs, cs = np.zeros((T, N, 4 * H)), [h0], [c0]
-    for t in range(T):
-        pre = x[t] @ weight_ih.T + hs[-1] @ weight_hh.T + (bias_ih + bias_hh)
-        G[t] = sigmoid(pre)
-        G[t, :, 2 * H : 3 * H] = np.tanh(pre[:, 2 * H : 3 * H])
-        i, f, g, o = np.split(G[t], 4, axis=1)
-        cs.append(f * cs[-1] + i * g)
-        hs.append(o * np.tanh(cs[-1]))
-
-    def backward(dhs, dh, dc):
-        dpre = np.zeros_like(G)
-        for t in range(T - 1, -1, -1):
-            i, f, g, o = np.split(G[t], 4, axis=1)
-            dh = dh + dhs[t]
-            dc = dc + dh * o * (1 - np.tanh(cs[t + 1]) ** 2)
-            dG = np.concatenate([dc * g, dc * cs[t], dc * i, dh * np.tanh(cs[t + 1])], axis=1)
-            slope = G[t] * (1 - G[t])
-            # missing: slope[:, 2 * H : 3 * H] = 1 - g**2
-            dpre[t] = dG * slope
-            dh, dc = dpre[t] @ weight_hh, dc * f
-        dWx = np.tensordot(dpre, x, axes=([0, 1], [0, 1]))
-        dWh = np.tensordot(dpre, np.array(hs[:-1]), axes=([0, 1], [0, 1]))
-        db = dpre.sum(axis=(0, 1))
-        return dpre @ weight_ih, dh, dc, dWx, dWh, db, np.copy(db), None
-
-    return (np.array(hs[1:]), hs[-1].copy(), cs[-1].copy()), backward
 
 
 @mutant(
@@ -1153,186 +931,6 @@ def rnn_slope_asks_for_the_tanh_of_the_state(x, h0, Wx, Wh, b):
     return state[:, 1:].copy(), backward
 
 
-def lstm_unit_forward(x_t, h_prev, c_prev, weight_ih, weight_hh, bias_ih, bias_hh):
-    n_h = h_prev.shape[1]
-    act = x_t.dot(weight_ih.T) + h_prev.dot(weight_hh.T) + (bias_ih + bias_hh)
-    gate_i = sigmoid(act[:, 0:n_h])
-    gate_f = sigmoid(act[:, n_h : 2 * n_h])
-    cand = np.tanh(act[:, 2 * n_h : 3 * n_h])
-    gate_o = sigmoid(act[:, 3 * n_h : 4 * n_h])
-    c_t = gate_f * c_prev + gate_i * cand
-    h_t = gate_o * np.tanh(c_t)
-    return (h_t, c_t), (x_t, h_prev, c_prev, c_t, gate_i, gate_f, cand, gate_o, weight_ih, weight_hh)
-
-
-def lstm_unit_backward(dh_t, dc_t, cache):
-    x_t, h_prev, c_prev, c_t, gate_i, gate_f, cand, gate_o, weight_ih, weight_hh = cache
-    n_h = h_prev.shape[1]
-    dact = np.zeros((len(x_t), 4 * n_h))
-    dcell = dc_t + dh_t * gate_o * (1 - np.tanh(c_t) ** 2)
-    dgate_o = dh_t * c_t  # right: dgate_o = dh_t * np.tanh(c_t)
-    dact[:, 0:n_h] = dcell * cand * gate_i * (1 - gate_i)
-    dact[:, n_h : 2 * n_h] = dcell * c_prev * gate_f * (1 - gate_f)
-    dact[:, 2 * n_h : 3 * n_h] = dcell * gate_i * (1 - cand**2)
-    dact[:, 3 * n_h : 4 * n_h] = dgate_o * gate_o * (1 - gate_o)
-    dbias = np.sum(dact, axis=0)
-    return (
-        dact.dot(weight_ih),
-        dact.dot(weight_hh),
-        dcell * gate_f,
-        dact.T.dot(x_t),
-        dact.T.dot(h_prev),
-        dbias,
-        dbias.copy(),
-    )
-
-
-mutant(
-    "lstm_output_gate_opens_for_the_cell_without_tanh",
-    cause="missing-factor",
-    like="lstm_step",
-    wrong=("dx_t", "dh_prev", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-)((lstm_unit_forward, lstm_unit_backward))
-
-
-@mutant(
-    "gru_candidate_is_paid_the_share_of_the_old_state",
-    cause="wrong-gate",
-    like="gru",
-    wrong=("dx", "dh0", "dweight_ih", "dweight_hh", "dbias_ih", "dbias_hh"),
-    note="two conventions: here z keeps the old, in the blog where the line is from it lets the new in",
-)
-def gru_candidate_is_paid_the_share_of_the_old_state(x, h0, weight_ih, weight_hh, bias_ih, bias_hh, mask):
-    T, N, _ = x.shape
-    H = h0.shape[1]
-    h = np.zeros((T + 1, N, H))
-    h[0] = h0
-    r, z, n, hn = (np.zeros((T, N, H)) for _ in range(4))
-    for t in range(T):
-        xr, xz, xn = np.split(x[t] @ weight_ih.T + bias_ih, 3, axis=1)
-        hr, hz, hn[t] = np.split(h[t] @ weight_hh.T + bias_hh, 3, axis=1)
-        r[t], z[t] = sigmoid(xr + hr), sigmoid(xz + hz)
-        n[t] = np.tanh(xn + r[t] * hn[t])
-        h[t + 1] = (1 - z[t]) * n[t] + z[t] * h[t]
-
-    def backward(dy, dh_end):
-        dx = np.zeros_like(x)
-        dWi, dWh, dbi, dbh = (np.zeros_like(p) for p in (weight_ih, weight_hh, bias_ih, bias_hh))
-        dh = dh_end.copy()
-        for t in range(T)[::-1]:
-            dh += dy[t]
-            dn = dh * z[t]  # right: dn = dh * (1 - z[t])
-            dz = dh * (h[t] - n[t])
-            dxn = dn * (1 - n[t] ** 2)
-            dxz = dz * z[t] * (1 - z[t])
-            dxr = dxn * hn[t] * r[t] * (1 - r[t])
-            from_x = np.concatenate([dxr, dxz, dxn], axis=1)
-            from_h = np.concatenate([dxr, dxz, dxn * r[t]], axis=1)
-            dWi += from_x.T @ x[t]
-            dWh += from_h.T @ h[t]
-            dbi += from_x.sum(axis=0)
-            dbh += from_h.sum(axis=0)
-            dx[t] = from_x @ weight_ih
-            dh = dh * z[t] + from_h @ weight_hh
-        return dx, dh, dWi, dWh, dbi, dbh, None
-
-    return (h[1:].copy(), h[T].copy()), backward
-
-
-def peephole_inputs(rng):
-    """Words (T, N, D), state and cell (N, H), the weights of i f o g side by side, and one peephole (H,) for i f o."""
-    T, N, D, H = 4, 2, 3, 5
-    shapes = [(T, N, D), (N, H), (N, H), (D, 4 * H), (H, 4 * H), (4 * H,), (H,), (H,), (H,)]
-    return tuple(0.8 * rng.standard_normal(s) for s in shapes)
-
-
-@mutant(
-    "peephole_lstm_old_cell_hears_nothing_from_the_gates",
-    cause="branch-missing",
-    inputs=peephole_inputs,
-    wrong=("dX", "dh0", "dc0", "dW", "dU", "db", "dp_i", "dp_f", "dp_o"),
-    note="input and forget gate look at the old cell, and it is carried back by the forget gate alone",
-)
-def peephole_lstm_old_cell_hears_nothing_from_the_gates(X, h0, c0, W, U, b, p_i, p_f, p_o):
-    H = h0.shape[1]
-    hs, cs, acts = [h0], [c0], []
-    for X_t in X:
-        a = X_t @ W + hs[-1] @ U + b
-        i = sigmoid(a[:, :H] + p_i * cs[-1])
-        f = sigmoid(a[:, H : 2 * H] + p_f * cs[-1])
-        g = np.tanh(a[:, 3 * H :])
-        cs.append(f * cs[-1] + i * g)
-        o = sigmoid(a[:, 2 * H : 3 * H] + p_o * cs[-1])
-        hs.append(o * np.tanh(cs[-1]))
-        acts.append((i, f, o, g))
-
-    def backward(dhs):
-        dX = np.zeros_like(X)
-        dW, dU, db, dp_i, dp_f, dp_o = (np.zeros_like(p) for p in (W, U, b, p_i, p_f, p_o))
-        dh, dc = np.zeros_like(h0), np.zeros_like(c0)
-        for t in reversed(range(len(X))):
-            i, f, o, g = acts[t]
-            dh = dh + dhs[t]
-            th = np.tanh(cs[t + 1])
-            da_o = dh * th * o * (1 - o)
-            dc = dc + dh * o * (1 - th**2) + da_o * p_o
-            da_i = dc * g * i * (1 - i)
-            da_f = dc * cs[t] * f * (1 - f)
-            da_g = dc * i * (1 - g**2)
-            dp_i += np.sum(da_i * cs[t], axis=0)
-            dp_f += np.sum(da_f * cs[t], axis=0)
-            dp_o += np.sum(da_o * cs[t + 1], axis=0)
-            da = np.concatenate([da_i, da_f, da_o, da_g], axis=1)
-            dW += X[t].T @ da
-            dU += hs[t].T @ da
-            db += da.sum(axis=0)
-            dX[t], dh = da @ W.T, da @ U.T
-            dc = dc * f  # right: dc = dc * f + da_i * p_i + da_f * p_f
-        return dX, dh, dc, dW, dU, db, dp_i, dp_f, dp_o
-
-    return np.array(hs[1:]), backward
-
-
-def step_of_columns(rng):
-    """Input (n_x, m), state and cell (n_a, m), then a matrix and a bias for forget, update, candidate, output."""
-    n_x, n_a, m = 4, 3, 5
-    weights = (0.7 * rng.standard_normal(s) for s in [(n_a, n_a + n_x), (n_a, 1)] * 4)
-    return (rng.standard_normal((n_x, m)), *(rng.standard_normal((n_a, m)) for _ in "ac"), *weights)
-
-
-@mutant(
-    "lstm_cell_forget_gate_on_the_first_summand_alone",
-    cause="forget-gate-not-in-carry",
-    also=("missing-factor",),
-    inputs=step_of_columns,
-    wrong=("dc_prev",),
-    note="dc_next * ft is on the sheet; what comes through a_next passes the same gate",
-)
-def lstm_cell_forget_gate_on_the_first_summand_alone(xt, a_prev, c_prev, Wf, bf, Wu, bu, Wc, bc, Wo, bo):
-    n_a = a_prev.shape[0]
-    stacked = np.concatenate((a_prev, xt))
-    ft, ut, ot = (sigmoid(np.dot(W, stacked) + bias) for W, bias in ((Wf, bf), (Wu, bu), (Wo, bo)))
-    cct = np.tanh(np.dot(Wc, stacked) + bc)
-    c_next = ft * c_prev + ut * cct
-    tanh_c = np.tanh(c_next)
-
-    def backward(da_next, dc_next):
-        through_a = da_next * ot * (1 - tanh_c**2)
-        dgamma_o = da_next * tanh_c * ot * (1 - ot)
-        dp_c = (dc_next + through_a) * ut * (1 - cct**2)
-        dgamma_u = (dc_next + through_a) * cct * ut * (1 - ut)
-        dgamma_f = (dc_next + through_a) * c_prev * ft * (1 - ft)
-        dstacked = np.dot(Wf.T, dgamma_f) + np.dot(Wu.T, dgamma_u) + np.dot(Wc.T, dp_c) + np.dot(Wo.T, dgamma_o)
-        # right: dc_prev = dc_next * ft + through_a * ft
-        dc_prev = dc_next * ft + through_a
-        grads = []
-        for d in (dgamma_f, dgamma_u, dp_c, dgamma_o):
-            grads.extend([np.dot(d, stacked.T), d.sum(axis=1, keepdims=True)])
-        return (dstacked[n_a:].copy(), dstacked[:n_a].copy(), dc_prev, *grads)
-
-    return (ot * tanh_c, c_next), backward
-
-
 @mutant(
     "elman_step_hands_one_array_out_for_two_biases",
     cause="view-returned",
@@ -1350,3 +948,343 @@ def elman_step_hands_one_array_out_for_two_biases(x, h, weight_ih, weight_hh, bi
         return dpre @ weight_ih, dpre @ weight_hh, dW, dU, db, db
 
     return new, backward
+
+
+@mutant(
+    "bptt_slope_of_the_step_that_was_just_left",
+    cause="off-by-one",
+    also=("derivative-at-preactivation",),
+    inputs=arrays_2((5, 3), (4,), (4, 3), (6, 4), (4, 4), (4,)),
+    wrong=("dx", "ds0", "dU", "dW", "db"),
+    note="the delta goes to step k - 1, and its tanh is that of step k",
+)
+def bptt_slope_of_the_step_that_was_just_left(x, s0, U, V, W, b):
+    """A language model's scores; from every word all the way back to the first, one word after the other."""
+    T = len(x)
+    s = {-1: s0}
+    for t in range(T):
+        s[t] = np.tanh(U.dot(x[t]) + W.dot(s[t - 1]) + b)
+    o = np.array([V.dot(s[t]) for t in range(T)])
+
+    def backward(do):
+        dx, ds0, dU, dV, dW, db = (np.zeros_like(a) for a in (x, s0, U, V, W, b))
+        for t in range(T):
+            dV += np.outer(do[t], s[t])
+            delta = V.T.dot(do[t]) * (1 - s[t] ** 2)
+            for k in range(t, -1, -1):
+                dW += np.outer(delta, s[k - 1])
+                dU += np.outer(delta, x[k])
+                db += delta
+                dx[k] += U.T.dot(delta)
+                ds = W.T.dot(delta)
+                delta = ds * (1 - s[k] ** 2)  # right: delta = ds * (1 - s[k - 1] ** 2)
+            ds0 += ds
+        return dx, ds0, dU, dV, dW, db
+
+    return o, backward
+
+
+@mutant(
+    "scores_of_hs_t_learn_from_the_state_before",
+    cause="off-by-one",
+    inputs=arrays_2((2, 5, 3), (2, 4), (3, 4), (4, 4), (4,), (4, 6), (6,)),
+    wrong=("dWhy",),
+    note="hs begins with the state before the first word, so that the state of word t is hs[t + 1]",
+)
+def scores_of_hs_t_learn_from_the_state_before(x, h0, Wxh, Whh, bh, Why, by):
+    """Scores at every word of sentences (N, T, D)."""
+    N, T, _ = x.shape
+    hs = np.zeros((T + 1, *h0.shape))
+    hs[0] = h0
+    scores = np.zeros((N, T, len(by)))
+    for t in range(T):
+        hs[t + 1] = np.tanh(x[:, t] @ Wxh + hs[t] @ Whh + bh)
+        scores[:, t] = hs[t + 1] @ Why + by
+
+    def backward(dscores):
+        dx, dWxh, dWhh, dbh, dWhy, dby = (np.zeros_like(a) for a in (x, Wxh, Whh, bh, Why, by))
+        dh_next = np.zeros_like(h0)
+        for t in range(T - 1, -1, -1):
+            dWhy += hs[t].T @ dscores[:, t]  # right: dWhy += hs[t + 1].T @ dscores[:, t]
+            dby += dscores[:, t].sum(axis=0)
+            draw = (dscores[:, t] @ Why.T + dh_next) * (1 - hs[t + 1] ** 2)
+            dWxh += x[:, t].T @ draw
+            dWhh += hs[t].T @ draw
+            dbh += draw.sum(axis=0)
+            dx[:, t], dh_next = draw @ Wxh.T, draw @ Whh.T
+        return dx, dh_next, dWxh, dWhh, dbh, dWhy, dby
+
+    return scores, backward
+
+
+def letters_2(rng):
+    """Letters and those that follow them, a state (H,), and the weights of 5 letters."""
+    shapes = [(4,), (4, 5), (4, 4), (5, 4), (4,), (5,)]
+    return np.array([1, 3, 0, 3, 2]), np.array([3, 0, 3, 2, 4]), *(0.8 * rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "min_char_rnn_takes_the_one_off_the_probabilities_it_keeps",
+    cause="second-call-differs",
+    inputs=letters_2,
+    note="p - 1 at the right letter, p - 2 when asked again",
+)
+def min_char_rnn_takes_the_one_off_the_probabilities_it_keeps(inputs, targets, hprev, Wxh, Whh, Why, bh, by):
+    """The loss, summed over the letters."""
+    hs, ps, loss = {-1: np.copy(hprev)}, {}, 0.0
+    for t, letter in enumerate(inputs):
+        hs[t] = np.tanh(Wxh[:, letter] + np.dot(Whh, hs[t - 1]) + bh)
+        ps[t] = stable_softmax(np.dot(Why, hs[t]) + by)
+        loss -= np.log(ps[t][targets[t]])
+
+    def backward(dloss):
+        dWxh, dWhh, dWhy, dbh, dby = (np.zeros_like(a) for a in (Wxh, Whh, Why, bh, by))
+        dhnext = np.zeros_like(hprev)
+        for t in reversed(range(len(inputs))):
+            dy = ps[t]  # right: dy = np.copy(ps[t])
+            dy[targets[t]] -= 1
+            dWhy += dloss * np.outer(dy, hs[t])
+            dby += dloss * dy
+            dhraw = (1 - hs[t] * hs[t]) * (dloss * np.dot(Why.T, dy) + dhnext)
+            dbh += dhraw
+            dWxh[:, inputs[t]] += dhraw
+            dWhh += np.outer(dhraw, hs[t - 1])
+            dhnext = np.dot(Whh.T, dhraw)
+        return None, None, dhnext, dWxh, dWhh, dWhy, dbh, dby
+
+    return loss, backward
+
+
+@mutant(
+    "bidirectional_average_gives_each_direction_all",
+    cause="constant-factor",
+    also=("wrong-count",),
+    inputs=arrays_2((5, 3, 4), *[(3, 6), (4, 6), (6, 6), (6,)] * 2),
+    wrong=("dx", "dhl", "dWl", "dUl", "dbl", "dhr", "dWr", "dUr", "dbr"),
+    note="were the two added, or side by side, it would be right",
+)
+def bidirectional_average_gives_each_direction_all(x, hl, Wl, Ul, bl, hr, Wr, Ur, br):
+    """The mean of the two directions' states, at every word."""
+    left, left_backward = elman_2(x, hl, Wl, Ul, bl)
+    right, right_backward = elman_2(x[::-1], hr, Wr, Ur, br)
+    merged = (left + right[::-1]) / 2
+
+    def backward(dmerged):
+        d_each = dmerged  # right: d_each = dmerged / 2
+        dx_left, *of_left = left_backward(d_each)
+        dx_right, *of_right = right_backward(d_each[::-1])
+        return (dx_left + dx_right[::-1], *of_left, *of_right)
+
+    return merged, backward
+
+
+@mutant(
+    "two_layers_recurrent_weights_by_state_times_delta",
+    cause="transposed",
+    inputs=arrays_2((4, 3, 2), (3, 5), (3, 4), (5, 2), (5, 5), (5,), (4, 5), (4, 4), (4,)),
+    wrong=("dU0", "dU1"),
+    note="for W the sides would not fit, for U they do",
+)
+def two_layers_recurrent_weights_by_state_times_delta(x, start0, start1, W0, U0, b0, W1, U1, b1):
+    """Weights stand as (H, D) and (H, H), the upper layer reads the states of the lower one."""
+    layers = [(W0, U0, b0), (W1, U1, b1)]
+    h = {(-1, 0): start0, (-1, 1): start1}
+    for t in range(len(x)):
+        below = x[t]
+        for k, (W, U, b) in enumerate(layers):
+            below = h[t, k] = np.tanh(below @ W.T + h[t - 1, k] @ U.T + b)
+    top = np.array([h[t, 1] for t in range(len(x))])
+
+    def backward(dtop):
+        dx = np.zeros_like(x)
+        grads = [[np.zeros_like(p) for p in layer] for layer in layers]
+        dnext = [np.zeros_like(start0), np.zeros_like(start1)]
+        for t in reversed(range(len(x))):
+            dabove = dtop[t]
+            for k in (1, 0):
+                W, U, _ = layers[k]
+                dW, dU, db = grads[k]
+                delta = (dabove + dnext[k]) * (1 - h[t, k] ** 2)
+                dW += delta.T @ (h[t, 0] if k else x[t])
+                dU += h[t - 1, k].T @ delta  # right: dU += delta.T @ h[t - 1, k]
+                db += delta.sum(axis=0)
+                dnext[k], dabove = delta @ U, delta @ W
+            dx[t] = dabove
+        return (dx, *dnext, *grads[0], *grads[1])
+
+    return top, backward
+
+
+def padded_reviews_2(rng):
+    """Words (N, T, D), which of them are real (N, T), a state, the weights of the states and of the two classes."""
+    real = np.arange(5) < np.array([[4], [2], [3]])
+    shapes = [(3, 4), (2, 4), (4, 4), (4,), (4, 2), (2,)]
+    return rng.standard_normal((3, 5, 2)), real, *(0.8 * rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "review_mean_of_the_real_words_shared_out_among_all",
+    cause="wrong-count",
+    inputs=padded_reviews_2,
+    wrong=("dx", "dh0", "dW", "dU", "db"),
+    note="the mean over time divides by each review's length, the way back by the length of the array",
+)
+def review_mean_of_the_real_words_shared_out_among_all(x, real, h0, W, U, b, V, c):
+    """Padding comes last, and its states are left out of the mean."""
+    states, states_backward = elman_2(x.swapaxes(0, 1), h0, W, U, b)
+    weight = real.T[:, :, None].astype(float)
+    lengths = real.sum(axis=1)[:, None]
+    pooled = (states * weight).sum(axis=0) / lengths
+
+    def backward(dscores):
+        dV, dc = pooled.T @ dscores, dscores.sum(axis=0)
+        dpooled = dscores @ V.T
+        dstates = weight * dpooled / len(states)  # right: dstates = weight * dpooled / lengths
+        dx, *others = states_backward(dstates)
+        return (dx.swapaxes(0, 1).copy(), None, *others, dV, dc)
+
+    return pooled @ V + c, backward
+
+
+def review(rng):
+    """Words (T, D), a state (H,), then the weights of the state and of the two classes, for vectors."""
+    T, D, H, C = 5, 3, 4, 2
+    shapes = [(T, D), (H,), (H, D), (H, H), (C, H), (H,), (C,)]
+    return tuple(0.8 * rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "sentiment_rnn_walks_back_with_the_gradient_before_the_tanh",
+    cause="activation-derivative-missing",
+    inputs=review,
+    wrong=("dx", "dh0", "dWxh", "dWhh", "dbh"),
+    note="`temp` has the slope, `d_h` has not, and `d_h` is handed on",
+)
+def sentiment_rnn_walks_back_with_the_gradient_before_the_tanh(x, h0, Wxh, Whh, Why, bh, by):
+    """Only the last state is looked at."""
+    last_hs = {0: h0}
+    for i, word in enumerate(x):
+        last_hs[i + 1] = np.tanh(Wxh @ word + Whh @ last_hs[i] + bh)
+    n = len(x)
+
+    def backward(d_y):
+        d_Why, d_by = np.outer(d_y, last_hs[n]), np.array(d_y)
+        d_x, d_Wxh, d_Whh, d_bh = (np.zeros_like(a) for a in (x, Wxh, Whh, bh))
+        d_h = Why.T @ d_y
+        for t in reversed(range(n)):
+            temp = (1 - last_hs[t + 1] ** 2) * d_h
+            d_bh += temp
+            d_Whh += np.outer(temp, last_hs[t])
+            d_Wxh += np.outer(temp, x[t])
+            d_x[t] = Wxh.T @ temp
+            d_h = Whh.T @ d_h  # right: d_h = Whh.T @ temp
+        return d_x, d_h, d_Wxh, d_Whh, d_Why, d_bh, d_by
+
+    return Why @ last_hs[n] + by, backward
+
+
+def both_directions(rng):
+    """Words (T, N, D), then a state (N, H), the weights (D, H), (H, H) and a bias (H,) for either direction."""
+    T, N, D, H = 5, 2, 4, 3
+    shapes = [(T, N, D), *[(N, H), (D, H), (H, H), (H,)] * 2]
+    return tuple(0.8 * rng.standard_normal(s) for s in shapes)
+
+
+@mutant(
+    "bidirectional_rnn_second_pass_writes_over_the_first",
+    cause="branch-missing",
+    also=("sum-missing",),
+    inputs=both_directions,
+    wrong=("dx",),
+    note="both directions read the same words, and one array takes the gradients of both",
+)
+def bidirectional_rnn_second_pass_writes_over_the_first(x, hf, Wf, Uf, bf, hb, Wb, Ub, bb):
+    """The states of the two, side by side."""
+    T, H = len(x), len(bf)
+    from_left, from_right = {-1: hf}, {T: hb}
+    for t in range(T):
+        from_left[t] = np.tanh(x[t] @ Wf + from_left[t - 1] @ Uf + bf)
+    for t in range(T)[::-1]:
+        from_right[t] = np.tanh(x[t] @ Wb + from_right[t + 1] @ Ub + bb)
+    y = np.array([np.hstack([from_left[t], from_right[t]]) for t in range(T)])
+
+    def backward(dy):
+        dx = np.zeros_like(x)
+        dWf, dUf, dbf, dWb, dUb, dbb = (np.zeros_like(p) for p in (Wf, Uf, bf, Wb, Ub, bb))
+        dhf, dhb = np.zeros_like(hf), np.zeros_like(hb)
+        for t in range(T)[::-1]:
+            da = (dy[t, :, :H] + dhf) * (1 - from_left[t] ** 2)
+            dWf, dUf, dbf = dWf + x[t].T @ da, dUf + from_left[t - 1].T @ da, dbf + da.sum(axis=0)
+            dx[t] = da @ Wf.T
+            dhf = da @ Uf.T
+        for t in range(T):
+            da = (dy[t, :, H:] + dhb) * (1 - from_right[t] ** 2)
+            dWb, dUb, dbb = dWb + x[t].T @ da, dUb + from_right[t + 1].T @ da, dbb + da.sum(axis=0)
+            dx[t] = da @ Wb.T  # right: dx[t] += da @ Wb.T
+            dhb = da @ Ub.T
+        return dx, dhf, dWf, dUf, dbf, dhb, dWb, dUb, dbb
+
+    return y, backward
+
+
+def word_ids(rng):
+    """Ids (N, T), in two columns one twice; vectors (V, D), a state (N, H), and the weights."""
+    ids = np.array([[2, 5, 1, 4], [2, 0, 1, 3], [4, 5, 1, 2]])
+    return (ids, *(0.8 * rng.standard_normal(s) for s in [(6, 3), (3, 5), (3, 5), (5, 5), (5,)]))
+
+
+@mutant(
+    "word_rnn_two_sentences_that_share_a_word_at_one_step",
+    cause="repeated-ids-assigned",
+    inputs=word_ids,
+    wrong=("dE",),
+    note="`+=` in the loop adds up over time, but not over the batch",
+)
+def word_rnn_two_sentences_that_share_a_word_at_one_step(ids, E, h0, Wx, Wh, b):
+    h = [h0]
+    for column in ids.T:
+        h.append(np.tanh(E[column] @ Wx + h[-1] @ Wh + b))
+
+    def backward(dh_all):
+        dE, dWx, dWh, db = (np.zeros_like(p) for p in (E, Wx, Wh, b))
+        dh = np.zeros_like(h0)
+        for t in range(ids.shape[1] - 1, -1, -1):
+            words = ids[:, t]
+            da = (dh + dh_all[:, t]) * (1 - h[t + 1] ** 2)
+            dE[words] += da @ Wx.T  # right: np.add.at(dE, words, da @ Wx.T)
+            dWx += E[words].T @ da
+            dWh += h[t].T @ da
+            db += da.sum(axis=0)
+            dh = da @ Wh.T
+        return None, dE, dh, dWx, dWh, db
+
+    return np.stack(h[1:], axis=1), backward
+
+
+@mutant(
+    "rnn_takes_its_caches_off_the_list",
+    cause="second-call-differs",
+    inputs=rnn_inputs,
+    note="last in, first out: after the first call the list is empty",
+)
+def rnn_takes_its_caches_off_the_list(x, h0, Wx, Wh, b):
+    N, T, D = x.shape
+    hidden, caches, prev_h = np.zeros((N, T, len(b))), [], h0
+    for t in range(T):
+        next_h = np.tanh(x[:, t].dot(Wx) + prev_h.dot(Wh) + b)
+        caches.append((t, x[:, t], prev_h, next_h))
+        hidden[:, t] = prev_h = next_h
+
+    def backward(dhidden):
+        dx, dprev_h, dWx, dWh, db = (np.zeros_like(p) for p in (x, h0, Wx, Wh, b))
+        todo = caches  # right: todo = list(caches)
+        while todo:
+            t, x_t, before, after = todo.pop()
+            draw = (dhidden[:, t] + dprev_h) * (1 - after**2)
+            dx[:, t], dprev_h = draw.dot(Wx.T), draw.dot(Wh.T)
+            dWx += x_t.T.dot(draw)
+            dWh += before.T.dot(draw)
+            db += draw.sum(axis=0)
+        return dx, dprev_h, dWx, dWh, db
+
+    return hidden, backward

@@ -1,10 +1,21 @@
 # ruff: noqa: RUF059 (students unpack every shape)
-"""Softmax and attention, as students write them: each with one mistake in its backward pass."""
+"""Attention: scores, masks, heads, and what is mixed by the weights: each with one mistake."""
 
 import numpy as np
 
+from minis2s.nn import Module
 from mutants import mutant
-from mutants.shared import bilinear_inputs, padded_memory, queries_keys_values, sequences_of_one_length, stable_softmax
+from mutants.shared import (
+    bilinear_inputs,
+    build,
+    padded_memory,
+    parameter,
+    queries_keys_values,
+    shapes_2,
+    sigmoid,
+    softmax_back,
+    stable_softmax,
+)
 
 
 def rows(rng):
@@ -65,35 +76,6 @@ def attention_softmax_backward_called_twice(query, key, value):
         return dscore @ key, dscore.swapaxes(1, 2) @ query, prob.swapaxes(1, 2) @ grad
 
     return prob @ value, backward
-
-
-@mutant("multi_head_merged_wrongly", cause="permuted-heads", inputs=sequences_of_one_length, wrong=("dq",))
-def multi_head_merged_wrongly(q, k, v):
-    """Three heads of two features."""
-    N, L, D = q.shape
-    heads, width = 3, 2
-
-    def split_heads(a):
-        return a.reshape(N, L, heads, width).transpose(0, 2, 1, 3)
-
-    def merge_heads(a):
-        return a.transpose(0, 2, 1, 3).reshape(N, L, D)
-
-    def merge_wrongly(a):
-        return a.transpose(0, 2, 3, 1).reshape(N, L, D)
-
-    qs, ks, vs = split_heads(q), split_heads(k), split_heads(v)
-    att = stable_softmax(qs @ ks.transpose(0, 1, 3, 2) / np.sqrt(width))
-
-    def backward(dout):
-        do = split_heads(dout)
-        datt = do @ vs.transpose(0, 1, 3, 2)
-        ds = att * (datt - (att * datt).sum(-1, keepdims=True)) / np.sqrt(width)
-        dqs, dks, dvs = ds @ ks, ds.transpose(0, 1, 3, 2) @ qs, att.transpose(0, 1, 3, 2) @ do
-        # right: return merge_heads(dqs), merge_heads(dks), merge_heads(dvs)
-        return merge_wrongly(dqs), merge_heads(dks), merge_heads(dvs)
-
-    return merge_heads(att @ vs), backward
 
 
 def masked_pool_inputs(rng):
@@ -180,39 +162,6 @@ def attend_mask_gets_an_answer(scores, memory, mask):
     return (np.einsum("nts,snh->tnh", w, m), w), backward
 
 
-def one_memory_for_all_heads(rng):
-    """Queries (N, T, 3 * 2), keys and values (N, S, 2)."""
-    return rng.standard_normal((2, 4, 6)), rng.standard_normal((2, 5, 2)), rng.standard_normal((2, 5, 2))
-
-
-@mutant(
-    "multi_query_heads_reshaped_home",
-    cause="permuted-axes",
-    inputs=one_memory_for_all_heads,
-    wrong=("dq",),
-    note="the heads stand before the time, and are not moved behind it again",
-)
-def multi_query_heads_reshaped_home(q, k, v):
-    """Every head has its own queries, all share the keys and values."""
-    N, T, _ = q.shape
-    heads, width = 3, k.shape[2]
-    qh = q.reshape(N, T, heads, width).transpose(0, 2, 1, 3)
-    logits = np.einsum("nhtd,nsd->nhts", qh, k) / width**0.5
-    attn = stable_softmax(logits)
-    out = np.einsum("nhts,nsd->nthd", attn, v).reshape(N, T, heads * width)
-
-    def backward(dout):
-        dh = dout.reshape(N, T, heads, width)
-        dattn = np.einsum("nthd,nsd->nhts", dh, v)
-        dlogits = attn * (dattn - np.einsum("nhts,nhts->nht", attn, dattn)[..., None]) / width**0.5
-        dqh = np.einsum("nhts,nsd->nhtd", dlogits, k)
-        dk = np.einsum("nhts,nhtd->nsd", dlogits, qh)
-        dv = np.einsum("nhts,nthd->nsd", attn, dh)
-        return dqh.reshape(q.shape), dk, dv  # right: return dqh.transpose(0, 2, 1, 3).reshape(q.shape), dk, dv
-
-    return out, backward
-
-
 @mutant(
     "additive_energy_differentiated_twice",
     cause="activation-derivative-doubled",
@@ -244,251 +193,597 @@ def additive_energy_differentiated_twice(q, k, v):
     return energy.dot(v), backward
 
 
-def wide_queries_keys_values(rng):
-    """Two lengths: queries (N, T, 3 * 2), keys and values (N, S, 3 * 2)."""
-    return tuple(rng.standard_normal(s) for s in [(2, 4, 6), (2, 5, 6), (2, 5, 6)])
+def encoder_and_decoder(rng):
+    """States of the encoder (N, S, H) and of the decoder (N, T, H)."""
+    return rng.standard_normal((3, 5, 4)), rng.standard_normal((3, 4, 4))
 
 
 @mutant(
-    "multi_head_scaled_by_the_width_of_the_model",
-    cause="wrong-count",
-    also=("constant-factor",),
-    inputs=wide_queries_keys_values,
-    wrong=("dq", "dk"),
-    note="on the way there the scores are divided by the root of one head's width",
+    "time_attention_states_heard_in_the_weighted_sum_alone",
+    cause="branch-missing",
+    inputs=encoder_and_decoder,
+    wrong=("dhs_enc",),
+    note="the encoder's states are what is summed, and what the weights are made of",
 )
-def multi_head_scaled_by_the_width_of_the_model(q, k, v):
-    d_model, n_heads = q.shape[-1], 3
-    d_head = d_model // n_heads
-
-    def split(a):
-        return a.reshape(a.shape[0], a.shape[1], n_heads, d_head).swapaxes(1, 2)
-
-    def join(a):
-        return a.swapaxes(1, 2).reshape(a.shape[0], -1, d_model)
-
-    qh, kh, vh = split(q), split(k), split(v)
-    weights = stable_softmax(qh @ kh.swapaxes(2, 3) / np.sqrt(d_head))
-
-    def backward(grad):
-        gh = split(grad)
-        dweights = gh @ vh.swapaxes(2, 3)
-        dscores = weights * (dweights - (dweights * weights).sum(axis=-1, keepdims=True))
-        dscores = dscores / np.sqrt(d_model)  # right: dscores = dscores / np.sqrt(d_head)
-        return join(dscores @ kh), join(dscores.swapaxes(2, 3) @ qh), join(weights.swapaxes(2, 3) @ gh)
-
-    return join(weights @ vh), backward
-
-
-def points_of_a_curve(rng):
-    """Places asked for (Q, D), known places (K, D), their values (K, E), and a width for each feature (D,)."""
-    return tuple(rng.standard_normal(s) for s in [(4, 3), (6, 3), (6, 2), (3,)])
-
-
-@mutant(
-    "kernel_regression_known_places_pulled_like_those_asked_for",
-    cause="wrong-sign",
-    inputs=points_of_a_curve,
-    wrong=("dkeys",),
-    note="the difference of the two has a minus for one of them",
-)
-def kernel_regression_known_places_pulled_like_those_asked_for(queries, keys, values, w):
-    """Nadaraya and Watson: the nearer a known place, the more its value counts."""
-    diff = queries[:, None, :] - keys[None, :, :]
-    attention_weights = stable_softmax(-np.sum((diff * w) ** 2, axis=2) / 2)
-
-    def backward(dy_hat):
-        dweights = dy_hat @ values.T
-        dscores = attention_weights * (dweights - np.sum(attention_weights * dweights, axis=1, keepdims=True))
-        ddiff = -dscores[:, :, None] * diff * w**2
-        dqueries = np.sum(ddiff, axis=1)
-        dkeys = np.sum(ddiff, axis=0)  # right: dkeys = -np.sum(ddiff, axis=0)
-        dw = np.sum(-dscores[:, :, None] * diff**2 * w, axis=(0, 1))
-        return dqueries, dkeys, attention_weights.T @ dy_hat, dw
-
-    return attention_weights @ values, backward
-
-
-def words_that_look_at_each_other(rng):
-    """Words (N, L, D), two matrices (D, A), a bias (A,) and a vector (A,)."""
-    N, L, D, A = 2, 5, 4, 3
-    return tuple(rng.standard_normal(s) for s in [(N, L, D), (D, A), (D, A), (A,), (A,)])
-
-
-@mutant(
-    "additive_self_attention_queries_summed_over_the_queries",
-    cause="wrong-sum-axis",
-    inputs=words_that_look_at_each_other,
-    wrong=("dx", "dWq"),
-    note="there are as many queries as keys, both sums fit",
-)
-def additive_self_attention_queries_summed_over_the_queries(x, Wq, Wk, b, v):
-    q, k = x @ Wq, x @ Wk
-    features = np.tanh(q[:, :, None, :] + k[:, None, :, :] + b)
-    alpha = stable_softmax(features @ v)
-
-    def backward(dout):
-        dalpha = dout @ x.swapaxes(1, 2)
-        dscore = alpha * (dalpha - np.sum(alpha * dalpha, axis=2, keepdims=True))
-        dpre = dscore[..., None] * v * (1 - features**2)
-        dq = dpre.sum(axis=1)  # right: dq = dpre.sum(axis=2)
-        dk = dpre.sum(axis=1)
-        dx = dq @ Wq.T + dk @ Wk.T + alpha.swapaxes(1, 2) @ dout
-        dWq, dWk = np.einsum("nld,nla->da", x, dq), np.einsum("nld,nla->da", x, dk)
-        return dx, dWq, dWk, dpre.sum(axis=(0, 1, 2)), np.einsum("nts,ntsa->a", dscore, features)
-
-    return alpha @ x, backward
-
-
-def one_sentence(rng):
-    """Queries and keys (T, D), values (T, E)."""
-    return tuple(rng.standard_normal(s) for s in [(6, 3), (6, 3), (6, 4)])
-
-
-@mutant(
-    "causal_attention_takes_the_diagonal_for_the_future",
-    cause="off-by-one",
-    inputs=one_sentence,
-    wrong=("dQ", "dK"),
-    note="`triu` with k=1 on the way there, without it on the way back",
-)
-def causal_attention_takes_the_diagonal_for_the_future(Q, K, V):
-    T, d_k = Q.shape
-    scores = Q @ K.T / np.sqrt(d_k)
-    scores[np.triu(np.ones((T, T)), k=1) == 1] = -1e9
-    P = stable_softmax(scores)
-
-    def backward(dO):
-        dV, dP = P.T @ dO, dO @ V.T
-        dS = P * (dP - np.sum(dP * P, axis=-1, keepdims=True))
-        dS[np.triu(np.ones((T, T))) == 1] = 0  # right: dS[np.triu(np.ones((T, T)), k=1) == 1] = 0
-        return dS @ K / np.sqrt(d_k), dS.T @ Q / np.sqrt(d_k), dV
-
-    return P @ V, backward
-
-
-def document(rng):
-    """States of a sentence (N, T, H), a matrix (H, A), a bias (A,), and the vector (A,) that asks what matters."""
-    return tuple(rng.standard_normal(s) for s in [(3, 5, 4), (4, 6), (6,), (6,)])
-
-
-@mutant(
-    "word_attention_sum_of_the_gradients_without_the_weights",
-    cause="missing-factor",
-    inputs=document,
-    wrong=("dh", "dWw", "dbw", "duw"),
-    note="the softmax takes off the sum of dy where it is the sum of y dy",
-)
-def word_attention_sum_of_the_gradients_without_the_weights(h, Ww, bw, uw):
-    """One vector for a sentence."""
-    N, T, _ = h.shape
-    u = np.tanh(h.dot(Ww) + bw)
-    a = stable_softmax(u.dot(uw))
-    sentence = np.zeros((N, h.shape[2]))
+def time_attention_states_heard_in_the_weighted_sum_alone(hs_enc, hs_dec):
+    """A context for every step of the decoder."""
+    T = hs_dec.shape[1]
+    out, weights = np.empty_like(hs_dec), []
     for t in range(T):
-        sentence += a[:, t][:, None] * h[:, t]
-
-    def backward(dsentence):
-        da = np.array([(dsentence * h[:, t]).sum(axis=1) for t in range(T)]).T
-        # right: dscore = a * (da - (a * da).sum(axis=1, keepdims=True))
-        dscore = a * (da - da.sum(axis=1, keepdims=True))
-        dh, dWw, dbw, duw = (np.zeros_like(p) for p in (h, Ww, bw, uw))
-        for t in range(T):
-            dpre = dscore[:, t][:, None] * uw * (1 - u[:, t] ** 2)
-            dh[:, t] = a[:, t][:, None] * dsentence + dpre.dot(Ww.T)
-            dWw += h[:, t].T.dot(dpre)
-            dbw += dpre.sum(axis=0)
-            duw += dscore[:, t].dot(u[:, t])
-        return dh, dWw, dbw, duw
-
-    return sentence, backward
-
-
-@mutant(
-    "list_of_heads_stacked_behind_the_features",
-    cause="permuted-heads",
-    inputs=wide_queries_keys_values,
-    wrong=("dq", "dk", "dv"),
-    note="the heads of the result are put side by side, those of the gradients are shuffled like cards",
-)
-def list_of_heads_stacked_behind_the_features(q, k, v):
-    """Three heads, in a list."""
-    heads = 3
-    parts = list(zip(*(np.split(a, heads, axis=-1) for a in (q, k, v)), strict=True))
-    root = np.sqrt(q.shape[-1] / heads)
-    probs = [stable_softmax(qi @ ki.transpose(0, 2, 1) / root) for qi, ki, _ in parts]
-    out = np.concatenate([p @ vi for p, (_, _, vi) in zip(probs, parts, strict=True)], axis=-1)
-
-    def merge(pieces, like):
-        # right: return np.stack(pieces, axis=2).reshape(like.shape)
-        return np.stack(pieces, axis=3).reshape(like.shape)
+        s = np.sum(hs_enc * hs_dec[:, t, :][:, None, :], axis=2)
+        a = stable_softmax(s)
+        out[:, t, :] = np.sum(hs_enc * a[:, :, None], axis=1)
+        weights.append(a)
 
     def backward(dout):
-        dqs, dks, dvs = [], [], []
-        for (qi, ki, vi), p, do in zip(parts, probs, np.split(dout, heads, axis=-1), strict=True):
-            dp = do @ vi.transpose(0, 2, 1)
-            ds = p * (dp - (p * dp).sum(axis=-1, keepdims=True)) / root
-            dqs.append(ds @ ki)
-            dks.append(ds.transpose(0, 2, 1) @ qi)
-            dvs.append(p.transpose(0, 2, 1) @ do)
-        return merge(dqs, q), merge(dks, k), merge(dvs, v)
+        dhs_enc, dhs_dec = np.zeros_like(hs_enc), np.empty_like(hs_dec)
+        for t in range(T):
+            a, dc = weights[t], dout[:, t, :][:, None, :]
+            dhs_enc += a[:, :, None] * dc
+            da = np.sum(dc * hs_enc, axis=2)
+            ds = a * da
+            ds -= a * np.sum(ds, axis=1, keepdims=True)
+            # missing: dhs_enc += ds[:, :, None] * hs_dec[:, t, :][:, None, :]
+            dhs_dec[:, t, :] = np.sum(ds[:, :, None] * hs_enc, axis=1)
+        return dhs_enc, dhs_dec
 
     return out, backward
 
 
-def relative_inputs(rng):
-    """Queries and keys (N, T, D), values (N, T, E), and a number for every distance (2 * T - 1,)."""
-    N, T, D, E = 2, 4, 3, 5
-    return tuple(rng.standard_normal(s) for s in [(N, T, D), (N, T, D), (N, T, E), (2 * T - 1,)])
+def question_and_text(rng):
+    """Queries (N, T, D), keys (N, S, D) and values (N, S, E)."""
+    return tuple(rng.standard_normal(s) for s in [(2, 4, 3), (2, 6, 3), (2, 6, 5)])
 
 
 @mutant(
-    "relative_positions_of_one_distance_overwrite_each_other",
-    cause="repeated-ids-assigned",
-    inputs=relative_inputs,
-    wrong=("dtable",),
-    note="every diagonal of the scores shares a number of the table",
+    "attention_weights_dropped_out_and_not_scaled_back",
+    cause="dropout-scale-missing",
+    also=("constant-factor",),
+    inputs=question_and_text,
+    wrong=("dquery", "dkey"),
+    note="the value sees the scaled weights, the scores see the bare mask",
 )
-def relative_positions_of_one_distance_overwrite_each_other(q, k, v, table):
-    T, D = q.shape[1:]
-    distance = np.arange(T)[None, :] - np.arange(T)[:, None] + T - 1
-    attn = stable_softmax(q @ k.transpose(0, 2, 1) * D**-0.5 + table[distance])
+def attention_weights_dropped_out_and_not_scaled_back(query, key, value):
+    p_drop, d_k = 0.3, query.shape[-1]
+    p_attn = stable_softmax(np.einsum("btd,bsd->bts", query, key) / np.sqrt(d_k))
+    keep = np.random.default_rng(4).random(p_attn.shape) >= p_drop
+    dropped = p_attn * keep / (1 - p_drop)
 
-    def backward(dy):
-        dattn = dy @ v.transpose(0, 2, 1)
-        dlogits = attn * (dattn - (dattn * attn).sum(axis=-1, keepdims=True))
-        dtable = np.zeros_like(table)
-        dtable[distance] += dlogits.sum(axis=0)  # right: np.add.at(dtable, distance, dlogits.sum(axis=0))
-        dq = dlogits @ k * D**-0.5
-        dk = dlogits.transpose(0, 2, 1) @ q * D**-0.5
-        return dq, dk, attn.transpose(0, 2, 1) @ dy, dtable
+    def backward(dout):
+        dvalue = np.einsum("bts,bte->bse", dropped, dout)
+        ddropped = np.einsum("bte,bse->bts", dout, value)
+        dp_attn = ddropped * keep  # right: dp_attn = ddropped * keep / (1 - p_drop)
+        inner = np.sum(dp_attn * p_attn, axis=-1, keepdims=True)
+        dscores = p_attn * (dp_attn - inner) / np.sqrt(d_k)
+        dquery = np.einsum("bts,bsd->btd", dscores, key)
+        dkey = np.einsum("bts,btd->bsd", dscores, query)
+        return dquery, dkey, dvalue
+
+    return dropped @ value, backward
+
+
+class ResidualBlock(Module):
+    """What the words found is added to the words."""
+
+    def __init__(self, rng):
+        self.Wq, self.Wk = parameter(rng, 4, 3), parameter(rng, 4, 3)
+        self.Wv, self.bo = parameter(rng, 4, 4), parameter(rng, 4)
+
+    def forward(self, x):
+        q, k, v = x @ self.Wq.data, x @ self.Wk.data, x @ self.Wv.data
+        a = stable_softmax(q @ k.transpose(0, 2, 1) / np.sqrt(3))
+        y = x + a @ v + self.bo.data
+
+        def backward(dy):
+            self.bo.grad += dy.sum(axis=(0, 1))
+            dv = a.transpose(0, 2, 1) @ dy
+            ds = softmax_back(a, dy @ v.transpose(0, 2, 1)) / np.sqrt(3)
+            dq, dk = ds @ k, ds.transpose(0, 2, 1) @ q
+            for weight, d in [(self.Wq, dq), (self.Wk, dk), (self.Wv, dv)]:
+                weight.grad += np.einsum("ntd,nta->da", x, d)
+            dx = dq @ self.Wq.data.T + dk @ self.Wk.data.T + dv @ self.Wv.data.T
+            # missing: dx += dy
+            return dx
+
+        return y, backward
+
+
+mutant(
+    "block_goes_back_through_the_attention_and_not_past_it",
+    cause="branch-missing",
+    inputs=shapes_2((2, 5, 4)),
+    wrong=("dx",),
+)(build(ResidualBlock))
+
+
+@mutant(
+    "decoder_state_not_heard_as_the_question",
+    cause="branch-missing",
+    inputs=shapes_2((2, 5, 4), (2, 3, 6), (2, 4), (6, 4), (4, 4), (4, 4), (4,)),
+    wrong=("dhs", "dys", "ds0", "dW", "dU", "dC", "db"),
+    note="the last state asks for the context, and goes into the next state; only the second was remembered",
+)
+def decoder_state_not_heard_as_the_question(hs, ys, s0, W, U, C, b):
+    N, T, _ = ys.shape
+    states, alphas, contexts = [s0], [], []
+    for t in range(T):
+        alphas.append(stable_softmax(np.einsum("nh,nsh->ns", states[-1], hs)))
+        contexts.append(np.einsum("ns,nsh->nh", alphas[t], hs))
+        states.append(np.tanh(ys[:, t] @ W + states[-1] @ U + contexts[t] @ C + b))
+
+    def backward(dout):
+        dhs, dys, dW, dU, dC, db = (np.zeros_like(p) for p in (hs, ys, W, U, C, b))
+        ds = np.zeros_like(s0)
+        for t in reversed(range(T)):
+            dz = (dout[:, t] + ds) * (1 - states[t + 1] ** 2)
+            dW += ys[:, t].T @ dz
+            dU += states[t].T @ dz
+            dC += contexts[t].T @ dz
+            db += dz.sum(axis=0)
+            dys[:, t] = dz @ W.T
+            ds = dz @ U.T
+            dc = dz @ C.T
+            de = softmax_back(alphas[t], np.einsum("nh,nsh->ns", dc, hs))
+            dhs += alphas[t][:, :, None] * dc[:, None, :]
+            dhs += de[:, :, None] * states[t][:, None, :]
+            # missing: ds = ds + np.einsum("ns,nsh->nh", de, hs)
+        return dhs, dys, ds, dW, dU, dC, db
+
+    return np.stack(states[1:], axis=1), backward
+
+
+@mutant(
+    "packed_projection_put_together_as_it_was_computed",
+    cause="permuted-gates",
+    inputs=shapes_2((2, 5, 4), (4, 9), (9,)),
+    wrong=("dx", "dW_qkv", "db_qkv"),
+    note="split as q k v; the gradient of v is there first, and was put first",
+)
+def packed_projection_put_together_as_it_was_computed(x, W_qkv, b_qkv):
+    B, T, C = x.shape
+    q, k, v = np.split(x @ W_qkv + b_qkv, 3, axis=2)
+    att = q @ k.transpose(0, 2, 1) * (1.0 / np.sqrt(k.shape[-1]))
+    att = np.where(np.tril(np.ones((T, T))) == 0, -np.inf, att)
+    att = stable_softmax(att)
+
+    def backward(dout):
+        dv = att.transpose(0, 2, 1) @ dout
+        datt = softmax_back(att, dout @ v.transpose(0, 2, 1)) / np.sqrt(k.shape[-1])
+        dq = datt @ k
+        dk = datt.transpose(0, 2, 1) @ q
+        dqkv = np.concatenate([dv, dq, dk], axis=2)  # right: dqkv = np.concatenate([dq, dk, dv], axis=2)
+        dW = x.reshape(B * T, C).T @ dqkv.reshape(B * T, -1)
+        return dqkv @ W_qkv.T, dW, dqkv.sum(axis=(0, 1))
+
+    return att @ v, backward
+
+
+def cross_forward(x, memory, Wq, Wk, Wv):
+    Q, K, V = x @ Wq, memory @ Wk, memory @ Wv
+    A = stable_softmax(Q @ K.transpose(0, 2, 1) / np.sqrt(Q.shape[-1]))
+    return A @ V, (x, memory, Wq, Wk, Wv, Q, K, V, A)
+
+
+def cross_backward(dout, cache):
+    x, memory, Wq, Wk, Wv, Q, K, V, A = cache
+    dA = dout @ V.transpose(0, 2, 1)
+    dV = A.transpose(0, 2, 1) @ dout
+    dS = A * dA  # right: dS = A * (dA - np.sum(A * dA, axis=-1, keepdims=True))
+    dS = dS / np.sqrt(Q.shape[-1])
+    dQ, dK = dS @ K, dS.transpose(0, 2, 1) @ Q
+    dmemory = dK @ Wk.T + dV @ Wv.T
+    dWq = np.einsum("ntd,nta->da", x, dQ)
+    dWk = np.einsum("nsd,nsa->da", memory, dK)
+    dWv = np.einsum("nsd,nsa->da", memory, dV)
+    return dQ @ Wq.T, dmemory, dWq, dWk, dWv
+
+
+mutant(
+    "cross_attention_layer_softmax_by_the_chain_rule_of_exp",
+    cause="softmax-second-term-missing",
+    inputs=shapes_2((2, 3, 4), (2, 6, 5), (4, 3), (5, 3), (5, 2)),
+    wrong=("dx", "dmemory", "dWq", "dWk"),
+)((cross_forward, cross_backward))
+
+
+@mutant(
+    "softmax_of_one_sentence_used_for_a_batch",
+    cause="wrong-sum-axis",
+    inputs=queries_keys_values,
+    wrong=("dquery", "dkey"),
+    note="axis 1 were the keys as long as there was no batch",
+)
+def softmax_of_one_sentence_used_for_a_batch(query, key, value):
+    scale = 1 / np.sqrt(query.shape[-1])
+    weights = stable_softmax(np.matmul(query, np.swapaxes(key, 1, 2)) * scale)
+    context = np.matmul(weights, value)
+
+    def backward(dcontext):
+        dweights = np.matmul(dcontext, np.swapaxes(value, 1, 2))
+        dvalue = np.matmul(np.swapaxes(weights, 1, 2), dcontext)
+        weighted = weights * dweights
+        total = np.sum(weighted, axis=1, keepdims=True)  # right: total = np.sum(weighted, axis=2, keepdims=True)
+        dscores = (weighted - weights * total) * scale
+        return np.matmul(dscores, key), np.matmul(np.swapaxes(dscores, 1, 2), query), dvalue
+
+    return context, backward
+
+
+def pointer_inputs(rng):
+    """States of the decoder (N, H) and of the encoder (N, S, E), two matrices, a vector, and the right places (N,)."""
+    shapes = [(4, 3), (4, 6, 5), (3, 4), (5, 4), (4,)]
+    return (*(rng.standard_normal(s) for s in shapes), np.array([2, 0, 5, 2]))
+
+
+@mutant(
+    "pointer_error_sent_through_the_softmax_again",
+    cause="softmax-applied-twice",
+    inputs=pointer_inputs,
+    wrong=("dd", "de", "dW1", "dW2", "dv"),
+    note="p - y is already the gradient of the scores",
+)
+def pointer_error_sent_through_the_softmax_again(d, e, W1, W2, v, target):
+    """The loss of a network that points at a word of the source."""
+    N = d.shape[0]
+    hidden = np.tanh((d @ W1)[:, None, :] + e @ W2)
+    p = stable_softmax(hidden @ v)
+    loss = -np.mean(np.log(p[np.arange(N), target]))
+
+    def backward(dloss):
+        grad = p.copy()
+        grad[np.arange(N), target] -= 1
+        grad *= dloss / N
+        du = softmax_back(p, grad)  # right: du = grad
+        dpre = du[:, :, None] * v * (1 - hidden**2)
+        dquery = dpre.sum(axis=1)
+        dW2 = np.einsum("nse,nsa->ea", e, dpre)
+        return dquery @ W1.T, dpre @ W2.T, d.T @ dquery, dW2, np.einsum("ns,nsa->a", du, hidden), None
+
+    return loss, backward
+
+
+def padded_sentences(rng):
+    """Words (N, T, D), matrices of query and key (D, A), and which words are real (N, T)."""
+    shapes = [(3, 5, 4), (4, 3), (4, 3)]
+    return (*(rng.standard_normal(s) for s in shapes), np.arange(5) < np.array([[4], [3], [2]]))
+
+
+@mutant(
+    "sentence_mean_shared_out_over_the_padding_too",
+    cause="wrong-count",
+    inputs=padded_sentences,
+    wrong=("dx", "dWq", "dWk"),
+    note="there by the number of words, back by the length of the array",
+)
+def sentence_mean_shared_out_over_the_padding_too(x, Wq, Wk, mask):
+    """One vector for a sentence: the mean of what its words found."""
+    N, T, D = x.shape
+    count = mask.sum(axis=1)
+    q, k = x @ Wq, x @ Wk
+    scores = np.where(mask[:, None, :], q @ k.swapaxes(1, 2), -1e9)
+    attn = stable_softmax(scores)
+    found = attn @ x
+    pooled = np.sum(found * mask[:, :, None], axis=1) / count[:, None]
+
+    def backward(dpooled):
+        dmean = dpooled / T  # right: dmean = dpooled / count[:, None]
+        dfound = dmean[:, None, :] * mask[:, :, None]
+        ds = softmax_back(attn, dfound @ x.swapaxes(1, 2))
+        dq, dk = ds @ k, ds.swapaxes(1, 2) @ q
+        dx = attn.swapaxes(1, 2) @ dfound + dq @ Wq.T + dk @ Wk.T
+        return dx, np.einsum("ntd,nta->da", x, dq), np.einsum("ntd,nta->da", x, dk), None
+
+    return pooled, backward
+
+
+def graph(rng):
+    """Nodes (M, D), a matrix (D, A), and three neighbours of every node (M, 3)."""
+    neighbours = np.array([[1, 2, 4], [0, 2, 3], [1, 4, 5], [1, 0, 5], [2, 1, 0], [3, 2, 1]])
+    return rng.standard_normal((6, 4)), rng.standard_normal((4, 3)), neighbours
+
+
+@mutant(
+    "graph_attention_popular_neighbours_overwritten",
+    cause="repeated-ids-assigned",
+    inputs=graph,
+    wrong=("dx", "dW"),
+    note="a node is the neighbour of many",
+)
+def graph_attention_popular_neighbours_overwritten(x, W, neighbours):
+    z = x @ W
+    around = z[neighbours]
+    alpha = stable_softmax(np.einsum("ma,mka->mk", z, around))
+    out = np.einsum("mk,mka->ma", alpha, around)
+
+    def backward(dout):
+        dalpha = np.einsum("ma,mka->mk", dout, around)
+        dlogit = softmax_back(alpha, dalpha)
+        dz = np.einsum("mk,mka->ma", dlogit, around)
+        daround = alpha[:, :, None] * dout[:, None, :] + dlogit[:, :, None] * z[:, None, :]
+        dz[neighbours] += daround  # right: np.add.at(dz, neighbours, daround)
+        return dz @ W.T, x.T @ dz, None
+
+    return out, backward
+
+
+@mutant(
+    "attention_weights_dropped_anew_on_the_way_back",
+    cause="dropout-new-mask",
+    also=("second-call-differs",),
+    inputs=queries_keys_values,
+    wrong=("dq", "dk"),
+    note="the layer of the weights is called for its gradient, and draws",
+)
+def attention_weights_dropped_anew_on_the_way_back(q, k, v):
+    rng, rate = np.random.default_rng(11), 0.4
+    p = stable_softmax(q @ k.transpose(0, 2, 1) / np.sqrt(q.shape[2]))
+
+    def draw():
+        return (rng.random(p.shape) > rate) / (1 - rate)
+
+    drop = draw()
+    kept = p * drop
+
+    def backward(dout):
+        dv = kept.transpose(0, 2, 1) @ dout
+        dp = dout @ v.transpose(0, 2, 1) * draw()  # right: dp = dout @ v.transpose(0, 2, 1) * drop
+        ds = softmax_back(p, dp) / np.sqrt(q.shape[2])
+        return ds @ k, ds.transpose(0, 2, 1) @ q, dv
+
+    return kept @ v, backward
+
+
+@mutant(
+    "attentional_vector_passed_as_if_it_were_linear",
+    cause="activation-derivative-missing",
+    inputs=shapes_2((3, 5, 4), (3, 4), (8, 6), (6,)),
+    wrong=("dhs", "dht", "dWc", "dbc"),
+)
+def attentional_vector_passed_as_if_it_were_linear(hs, ht, Wc, bc):
+    """Luong: the context and the state together, through a layer."""
+    H = ht.shape[1]
+    a = stable_softmax((hs * ht[:, None, :]).sum(axis=2))
+    c = (a[:, :, None] * hs).sum(axis=1)
+    joined = np.concatenate([c, ht], axis=1)
+    h_tilde = np.tanh(np.dot(joined, Wc) + bc)
+
+    def backward(dh_tilde):
+        dz = dh_tilde  # right: dz = dh_tilde * (1 - h_tilde**2)
+        djoined = np.dot(dz, Wc.T)
+        dc, dht = djoined[:, :H], djoined[:, H:].copy()
+        dhs = a[:, :, None] * dc[:, None, :]
+        ds = softmax_back(a, (hs * dc[:, None, :]).sum(axis=2))
+        dhs += ds[:, :, None] * ht[:, None, :]
+        dht += (ds[:, :, None] * hs).sum(axis=1)
+        return dhs, dht, np.dot(joined.T, dz), dz.sum(axis=0)
+
+    return h_tilde, backward
+
+
+@mutant(
+    "gated_bag_tanh_does_not_see_its_gate",
+    cause="missing-factor",
+    inputs=shapes_2((3, 5, 4), (4, 3), (4, 3), (3,)),
+    wrong=("dbag", "dV"),
+    note="of the two factors one gets the other, one does not",
+)
+def gated_bag_tanh_does_not_see_its_gate(bag, V, U, w):
+    """Which picture of the bag matters: tanh times sigmoid, then a softmax over the bag."""
+    t, g = np.tanh(bag @ V), sigmoid(bag @ U)
+    a = stable_softmax((t * g) @ w)
+    z = np.einsum("nk,nkd->nd", a, bag)
+
+    def backward(dz):
+        da = np.einsum("nd,nkd->nk", dz, bag)
+        ds = softmax_back(a, da)
+        dw = np.einsum("nk,nka->a", ds, t * g)
+        dprod = ds[:, :, None] * w
+        dt_pre = dprod * (1 - t**2)  # right: dt_pre = dprod * g * (1 - t**2)
+        dg_pre = dprod * t * g * (1 - g)
+        dbag = a[:, :, None] * dz[:, None, :] + dt_pre @ V.T + dg_pre @ U.T
+        return dbag, np.einsum("nkd,nka->da", bag, dt_pre), np.einsum("nkd,nka->da", bag, dg_pre), dw
+
+    return z, backward
+
+
+def masked_weights_forward(q, k, v, is_word):
+    """The weights of padding are set to zero after the softmax; the rest is left as it is."""
+    p = np.zeros((q.shape[0], q.shape[1], k.shape[1]))
+    for n in range(len(q)):
+        p[n] = stable_softmax(q[n].dot(k[n].T))
+    kept = p * is_word[:, None, :]
+    return np.matmul(kept, v), (q, k, v, is_word, p, kept)
+
+
+def masked_weights_backward(dout, cache):
+    q, k, v, is_word, p, kept = cache
+    dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+    for n in range(len(q)):
+        dv[n] = kept[n].T.dot(dout[n])
+        dp = dout[n].dot(v[n].T)  # right: dp = dout[n].dot(v[n].T) * is_word[n]
+        ds = softmax_back(p[n], dp)
+        dq[n] = ds.dot(k[n])
+        dk[n] = ds.T.dot(q[n])
+    return dq, dk, dv, None
+
+
+mutant(
+    "weights_masked_after_the_softmax_and_never_again",
+    cause="mask-not-applied",
+    inputs=padded_memory,
+    wrong=("dq", "dk"),
+)((masked_weights_forward, masked_weights_backward))
+
+
+@mutant(
+    "questions_and_keys_of_one_matrix_the_keys_win",
+    cause="tied-counted-once",
+    also=("branch-missing",),
+    inputs=shapes_2((2, 5, 4), (4, 3), (4, 6)),
+    wrong=("dWqk",),
+)
+def questions_and_keys_of_one_matrix_the_keys_win(x, Wqk, Wv):
+    """Query and key are the same projection; of the key, only the direction counts in the paper, here all of it."""
+    h, v = x @ Wqk, x @ Wv
+    T = x.shape[1]
+    scores = h @ h.transpose(0, 2, 1) / np.sqrt(h.shape[-1])
+    scores = scores - 5.0 * np.eye(T)  # a word shall rather look at others than at itself
+    attn = stable_softmax(scores)
+
+    def backward(dout):
+        dv = attn.transpose(0, 2, 1) @ dout
+        ds = softmax_back(attn, dout @ v.transpose(0, 2, 1)) / np.sqrt(h.shape[-1])
+        dq = ds @ h
+        dk = ds.transpose(0, 2, 1) @ h
+        dx = (dq + dk) @ Wqk.T + dv @ Wv.T
+        dWqk = np.tensordot(x, dq, axes=((0, 1), (0, 1)))
+        # right: dWqk = dWqk + np.tensordot(x, dk, axes=((0, 1), (0, 1)))
+        dWqk = np.tensordot(x, dk, axes=((0, 1), (0, 1)))
+        dWv = np.tensordot(x, dv, axes=((0, 1), (0, 1)))
+        return dx, dWqk, dWv
 
     return attn @ v, backward
 
 
-def padded_memory_and_temperature(rng):
-    return (*padded_memory(rng)[:3], np.array([1.7]), padded_memory(rng)[3])
+@mutant(
+    "square_projections_learn_input_by_output",
+    cause="transposed",
+    inputs=shapes_2((2, 5, 4), (4, 4), (4, 4), (4, 4)),
+    wrong=("dWq", "dWk", "dWv"),
+    note="the weights are (out, in), as in PyTorch, their gradients (in, out), as in the lecture",
+)
+def square_projections_learn_input_by_output(x, Wq, Wk, Wv):
+    q, k, v = x @ Wq.T, x @ Wk.T, x @ Wv.T
+    D = x.shape[-1]
+    probs = stable_softmax(q @ np.swapaxes(k, -2, -1) / np.sqrt(D))
+
+    def weight_grad(g):
+        x2, g2 = x.reshape(-1, D), g.reshape(-1, D)
+        return x2.T @ g2  # right: return g2.T @ x2
+
+    def backward(dout):
+        dv = np.swapaxes(probs, -2, -1) @ dout
+        ds = softmax_back(probs, dout @ np.swapaxes(v, -2, -1)) / np.sqrt(D)
+        dq, dk = ds @ k, np.swapaxes(ds, -2, -1) @ q
+        return dq @ Wq + dk @ Wk + dv @ Wv, weight_grad(dq), weight_grad(dk), weight_grad(dv)
+
+    return probs @ v, backward
 
 
 @mutant(
-    "learned_temperature_meets_the_infinity_at_padding",
-    cause="not-finite",
-    inputs=padded_memory_and_temperature,
-    wrong=("dtau",),
-    note="padding has the weight 0 and the score -inf, and 0 * inf is no number",
+    "query_scaled_first_and_not_scaled_back",
+    cause="constant-factor",
+    also=("wrong-count",),
+    inputs=shapes_2((2, 4, 3), (2, 6, 3), (2, 6, 5), scale=1.0),
+    wrong=("dq",),
+    note="the key gets the root with the scaled query, the query has to be given it",
 )
-def learned_temperature_meets_the_infinity_at_padding(q, k, v, tau, is_word):
-    raw = q @ k.transpose(0, 2, 1)
-    scores = np.where(is_word[:, None, :], raw, -np.inf)
-    p = stable_softmax(scores / tau)
+def query_scaled_first_and_not_scaled_back(q, k, v):
+    N, T, d = q.shape
+    qs = q * d**-0.5
+    out, probs = np.zeros((N, T, v.shape[2])), []
+    for n in range(N):
+        probs.append(stable_softmax(qs[n] @ k[n].T))
+        out[n] = probs[n] @ v[n]
 
     def backward(dout):
-        dp = dout @ v.transpose(0, 2, 1)
-        dscaled = p * (dp - np.sum(p * dp, axis=2, keepdims=True))
-        with np.errstate(invalid="ignore"):  # "the warning can be ignored", said the forum
-            # right: dtau = -np.sum(dscaled * raw, keepdims=True).reshape(1) / tau**2
-            dtau = -np.sum(dscaled * scores, keepdims=True).reshape(1) / tau**2
-        draw = dscaled / tau
-        return draw @ k, draw.transpose(0, 2, 1) @ q, p.transpose(0, 2, 1) @ dout, dtau, None
+        dq, dk, dv = np.zeros_like(q), np.zeros_like(k), np.zeros_like(v)
+        for n, p in enumerate(probs):
+            dv[n] = p.T @ dout[n]
+            ds = softmax_back(p, dout[n] @ v[n].T)
+            dq[n] = ds @ k[n]  # right: dq[n] = ds @ k[n] * d**-0.5
+            dk[n] = ds.T @ qs[n]
+        return dq, dk, dv
 
-    return p @ v, backward
+    return out, backward
+
+
+@mutant(
+    "memory_looked_up_by_cosine_of_a_fixed_length",
+    cause="norm-variance-term-missing",
+    also=("branch-missing",),
+    inputs=shapes_2((3, 4), (3, 6, 4), (3, 1), scale=1.3),
+    wrong=("dkey", "dmemory"),
+    note="the length that a vector is divided by is its own",
+)
+def memory_looked_up_by_cosine_of_a_fixed_length(key, memory, strength):
+    """Content addressing of the neural Turing machine."""
+    key_len = np.sqrt(np.sum(key**2, axis=-1, keepdims=True))
+    mem_len = np.sqrt(np.sum(memory**2, axis=-1, keepdims=True))
+    key_unit, mem_unit = key / key_len, memory / mem_len
+    cosine = np.einsum("nd,nsd->ns", key_unit, mem_unit)
+    w = stable_softmax(strength * cosine)
+
+    def through_unit(dunit, unit, length):
+        # right: return (dunit - unit * np.sum(dunit * unit, axis=-1, keepdims=True)) / length
+        return dunit / length
+
+    def backward(dread):
+        dw = np.einsum("nd,nsd->ns", dread, memory)
+        dlogit = softmax_back(w, dw)
+        dstrength = np.sum(dlogit * cosine, axis=1, keepdims=True)
+        dcos = dlogit * strength
+        dkey = through_unit(np.einsum("ns,nsd->nd", dcos, mem_unit), key_unit, key_len)
+        dmemory = through_unit(dcos[:, :, None] * key_unit[:, None, :], mem_unit, mem_len)
+        dmemory = dmemory + w[:, :, None] * dread[:, None, :]
+        return dkey, dmemory, dstrength
+
+    return np.einsum("ns,nsd->nd", w, memory), backward
+
+
+@mutant(
+    "attentive_decoder_every_step_for_itself",
+    cause="missing-dh-carry",
+    inputs=shapes_2((4, 2, 3), (2, 5), (6, 2, 5), (3, 5), (5, 5), (5,)),
+    wrong=("dxs", "dh0", "dWx", "dWh", "db"),
+    note="the gradient of the last state is computed, and not used in the step before",
+)
+def attentive_decoder_every_step_for_itself(xs, h0, enc, Wx, Wh, b):
+    """Time first; every state looks at the source, and what it finds is added to it."""
+    h, hidden, weights, ys = h0, [h0], [], []
+    for x in xs:
+        h = np.tanh(x @ Wx + h @ Wh + b)
+        a = stable_softmax(np.einsum("nh,snh->ns", h, enc))
+        hidden.append(h)
+        weights.append(a)
+        ys.append(h + np.einsum("ns,snh->nh", a, enc))
+
+    def backward(dys):
+        dxs, denc, dWx, dWh, db = (np.zeros_like(p) for p in (xs, enc, Wx, Wh, b))
+        dh_next = np.zeros_like(h0)
+        for t in range(len(xs) - 1, -1, -1):
+            a, h = weights[t], hidden[t + 1]
+            ds = softmax_back(a, np.einsum("nh,snh->ns", dys[t], enc))
+            denc += np.einsum("ns,nh->snh", a, dys[t]) + np.einsum("ns,nh->snh", ds, h)
+            dh = dys[t] + np.einsum("ns,snh->nh", ds, enc)
+            # missing: dh = dh + dh_next
+            dz = dh * (1 - h * h)
+            dxs[t] = dz @ Wx.T
+            dWx += xs[t].T @ dz
+            dWh += hidden[t].T @ dz
+            db += dz.sum(axis=0)
+            dh_next = dz @ Wh.T
+        return dxs, dh_next, denc, dWx, dWh, db
+
+    return np.array(ys), backward
+
+
+@mutant(
+    "gradient_of_the_scores_written_over_the_weights",
+    cause="second-call-differs",
+    inputs=shapes_2((5, 3), (7, 3), (7, 4), scale=1.0),
+    note="a new name is not a new array",
+)
+def gradient_of_the_scores_written_over_the_weights(Q, K, V):
+    P = stable_softmax(Q @ K.T / np.sqrt(K.shape[1]))
+
+    def backward(dO):
+        dV = P.T @ dO
+        dP = dO @ V.T
+        row = np.sum(P * dP, axis=1, keepdims=True)
+        dS = P  # right: dS = P.copy()
+        dS *= dP - row
+        dS /= np.sqrt(K.shape[1])
+        return dS @ K, dS.T @ Q, dV
+
+    return P @ V, backward

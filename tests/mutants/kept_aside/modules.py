@@ -1,11 +1,307 @@
-"""Layers and small models that own weights, and weights that are used twice: each with one mistake."""
+"""Layers and small models that own weights: each with one mistake."""
 
 import numpy as np
 
 from minis2s import functional as F
 from minis2s.nn import Linear, Module
 from mutants import mutant
-from mutants.shared import build, features, parameter, stable_softmax
+from mutants.shared import build, features, parameter, plain_conv, sigmoid, stable_softmax
+
+
+class Highway(Module):
+    """The gate opens for the layer as far as it shuts for the input itself."""
+
+    def __init__(self, rng):
+        self.Wh, self.bh = parameter(rng, 4, 4), parameter(rng, 4)
+        self.Wt, self.bt = parameter(rng, 4, 4), parameter(rng, 4)
+
+    def forward(self, x):
+        h = np.tanh(x @ self.Wh.data + self.bh.data)
+        t = sigmoid(x @ self.Wt.data + self.bt.data)
+        y = h * t + x * (1 - t)
+
+        def backward(dy):
+            dh = dy * t
+            dt = dy * h  # right: dt = dy * h - dy * x
+            dah = dh * (1 - h**2)
+            dat = dt * t * (1 - t)
+            self.Wh.grad += x.T @ dah
+            self.bh.grad += dah.sum(axis=0)
+            self.Wt.grad += x.T @ dat
+            self.bt.grad += dat.sum(axis=0)
+            return dah @ self.Wh.data.T + dat @ self.Wt.data.T + dy * (1 - t)
+
+        return y, backward
+
+
+mutant(
+    "highway_gate_only_opens",
+    cause="branch-missing",
+    inputs=features,
+    wrong=("dx", "dWt", "dbt"),
+    note="that it shuts for the input is left out",
+)(build(Highway))
+
+
+class SoftmaxRegression(Module):
+    def __init__(self, rng):
+        self.W, self.b = parameter(rng, 4, 3), parameter(rng, 3)
+
+    def forward(self, x):
+        scores = x.dot(self.W.data) + self.b.data
+        probs = stable_softmax(scores)
+
+        def backward(dprobs):
+            inner = (dprobs * probs).sum(axis=1, keepdims=True)
+            dscores = probs * (dprobs - inner)
+            self.W.grad = x.T.dot(dscores)  # right: self.W.grad += x.T.dot(dscores)
+            self.b.grad += dscores.sum(axis=0)
+            return dscores.dot(self.W.data.T)
+
+        return probs, backward
+
+
+mutant(
+    "softmax_regression_sets_the_gradient_of_its_matrix",
+    cause="grad-overwritten",
+    inputs=features,
+    note="nobody notices while every step begins with zero_grad",
+)(build(SoftmaxRegression))
+
+
+class ThreeLayers(Module):
+    """Both hidden layers are equally wide."""
+
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
+        self.W2, self.b2 = parameter(rng, 6, 6), parameter(rng, 6)
+        self.W3, self.b3 = parameter(rng, 6, 2), parameter(rng, 2)
+
+    def forward(self, x):
+        h1 = np.maximum(0, np.dot(x, self.W1.data) + self.b1.data)
+        h2 = np.maximum(0, np.dot(h1, self.W2.data) + self.b2.data)
+        scores = np.dot(h2, self.W3.data) + self.b3.data
+
+        def backward(dscores):
+            self.W3.grad += np.dot(h2.T, dscores)
+            self.b3.grad += np.sum(dscores, axis=0)
+            dh2 = np.dot(dscores, self.W3.data.T)
+            dh2[h2 <= 0] = 0
+            self.W2.grad += np.dot(h1.T, dh2)
+            self.b2.grad += np.sum(dh2, axis=0)
+            dh1 = np.dot(dh2, self.W2.data.T)
+            dh1[h2 <= 0] = 0  # right: dh1[h1 <= 0] = 0
+            self.W1.grad += np.dot(x.T, dh1)
+            self.b1.grad += np.sum(dh1, axis=0)
+            return np.dot(dh1, self.W1.data.T)
+
+        return scores, backward
+
+
+mutant(
+    "three_layers_relu_line_pasted_with_its_h2",
+    cause="derivative-at-preactivation",
+    inputs=features,
+    wrong=("dx", "dW1", "db1"),
+)(build(ThreeLayers))
+
+
+class Perceptron(Module):
+    def __init__(self, rng):
+        self.W1, self.b1 = parameter(rng, 4, 5), parameter(rng, 5)
+        self.W2, self.b2 = parameter(rng, 5, 3), parameter(rng, 3)
+
+    def forward(self, x):
+        h = sigmoid(x @ self.W1.data + self.b1.data)
+        y = h @ self.W2.data + self.b2.data
+
+        def backward(dy):
+            self.W2.grad += h.T @ dy
+            self.b2.grad += dy.sum(axis=0)
+            dz = dy @ self.W2.data.T * h * (1 - h)
+            self.W1.grad += x.T @ dz
+            self.b1.grad += dz.sum()  # right: self.b1.grad += dz.sum(axis=0)
+            return dz @ self.W1.data.T
+
+        return y, backward
+
+
+mutant(
+    "perceptron_hidden_biases_get_one_number",
+    cause="wrong-sum-axis",
+    inputs=features,
+    wrong=("db1",),
+    note="`+=` broadcasts the number, so no shape complains",
+)(build(Perceptron))
+
+
+class BatchNormNet(Module):
+    """Affine, batch norm, ReLU, affine."""
+
+    def __init__(self, rng):
+        self.W1, self.W2, self.b2 = parameter(rng, 4, 5), parameter(rng, 5, 3), parameter(rng, 3)
+        self.gamma, self.beta = parameter(rng, 5), parameter(rng, 5)
+
+    def forward(self, x):
+        N = x.shape[0]
+        a = x @ self.W1.data
+        xc = a - a.mean(axis=0)
+        std = np.sqrt(np.mean(xc**2, axis=0) + 1e-5)
+        xn = xc / std
+        bn = self.gamma.data * xn + self.beta.data
+        h = np.maximum(bn, 0)
+
+        def backward(dout):
+            self.W2.grad += h.T @ dout
+            self.b2.grad += dout.sum(axis=0)
+            dbn = dout @ self.W2.data.T * (bn > 0)
+            self.beta.grad += dbn.sum(axis=0)
+            self.gamma.grad += np.sum(xn * dbn, axis=0)
+            dxn = dbn  # right: dxn = self.gamma.data * dbn
+            dstd = -np.sum(dxn * xc / (std * std), axis=0)
+            dxc = dxn / std + xc * (dstd / std) / N
+            da = dxc - np.sum(dxc, axis=0) / N
+            self.W1.grad += x.T @ da
+            return da @ self.W1.data.T
+
+        return h @ self.W2.data + self.b2.data, backward
+
+
+mutant(
+    "batch_norm_net_goes_back_without_the_gain",
+    cause="missing-factor",
+    inputs=lambda rng: (rng.standard_normal((7, 4)),),
+    wrong=("dx", "dW1"),
+    note="gamma begins as ones, where it makes no difference",
+)(build(BatchNormNet))
+
+
+def conv_backward(dz, x, w):
+    """Of `plain_conv` without padding: gradients of pictures and kernels."""
+    dx, dw = np.zeros_like(x), np.zeros_like(w)
+    H, W = dz.shape[2:]
+    for i in range(w.shape[2]):
+        for j in range(w.shape[3]):
+            dx[:, :, i : i + H, j : j + W] += np.einsum("nfhw,fc->nchw", dz, w[:, :, i, j])
+            dw[:, :, i, j] = np.einsum("nfhw,nchw->fc", dz, x[:, :, i : i + H, j : j + W])
+    return dx, dw
+
+
+def pictures_2(rng):
+    return (rng.standard_normal((3, 2, 5, 6)),)
+
+
+class AveragedMaps(Module):
+    """A convolution, a ReLU, the mean of each map, a linear layer."""
+
+    def __init__(self, rng):
+        self.K, self.c = parameter(rng, 4, 2, 3, 3), parameter(rng, 4)
+        self.W, self.b = parameter(rng, 4, 3), parameter(rng, 3)
+
+    def forward(self, x):
+        z = plain_conv(x, self.K.data, 0) + self.c.data[:, None, None]
+        maps = np.maximum(z, 0)
+        pooled = maps.mean(axis=(2, 3))
+        scores = pooled @ self.W.data + self.b.data
+
+        def backward(dscores):
+            self.W.grad += pooled.T @ dscores
+            self.b.grad += dscores.sum(axis=0)
+            dpooled = dscores @ self.W.data.T
+            # right: dmaps = np.ones_like(maps) * dpooled[:, :, None, None] / (maps.shape[2] * maps.shape[3])
+            dmaps = np.ones_like(maps) * dpooled[:, :, None, None]
+            dz = dmaps * (z > 0)
+            self.c.grad += dz.sum(axis=(0, 2, 3))
+            dx, dK = conv_backward(dz, x, self.K.data)
+            self.K.grad += dK
+            return dx
+
+        return scores, backward
+
+
+mutant(
+    "conv_classifier_every_pixel_is_the_whole_mean",
+    cause="wrong-count",
+    inputs=pictures_2,
+    wrong=("dx", "dK", "dc"),
+)(build(AveragedMaps))
+
+
+class FlattenedMaps(Module):
+    """A convolution, a tanh, and a linear layer that reads the maps pixel by pixel."""
+
+    def __init__(self, rng):
+        self.K, self.c = parameter(rng, 4, 2, 3, 2), parameter(rng, 4)
+        self.W, self.b = parameter(rng, 60, 3), parameter(rng, 3)
+
+    def forward(self, x):
+        z = np.zeros((len(x), 4, 3, 5))
+        for i in range(3):
+            for j in range(2):
+                z += np.einsum("nchw,fc->nfhw", x[:, :, i : i + 3, j : j + 5], self.K.data[:, :, i, j])
+        maps = np.tanh(z + self.c.data.reshape(1, -1, 1, 1))
+        flat = maps.transpose(0, 2, 3, 1).reshape(len(x), -1)
+        scores = np.dot(flat, self.W.data) + self.b.data
+
+        def backward(dscores):
+            self.W.grad += np.dot(flat.T, dscores)
+            self.b.grad += np.sum(dscores, axis=0)
+            dflat = np.dot(dscores, self.W.data.T)
+            dmaps = dflat.reshape(maps.shape)  # right: dmaps = dflat.reshape(len(x), 3, 5, 4).transpose(0, 3, 1, 2)
+            dz = dmaps * (1 - maps**2)
+            self.c.grad += np.sum(dz, axis=(0, 2, 3))
+            dx, dK = conv_backward(dz, x, self.K.data)
+            self.K.grad += dK
+            return dx
+
+        return scores, backward
+
+
+mutant(
+    "conv_classifier_unflattens_to_channels_first",
+    cause="permuted-axes",
+    inputs=pictures_2,
+    wrong=("dx", "dK", "dc"),
+    note="the weights came from a library with the channels last, and so the maps are turned before they are flat",
+)(build(FlattenedMaps))
+
+
+class AttentionBlock(Module):
+    """One head of self-attention with a residual connection, sentence by sentence (B, T, D)."""
+
+    def __init__(self, rng):
+        self.Wq, self.Wk = parameter(rng, 4, 3), parameter(rng, 4, 3)
+        self.Wv, self.Wo = parameter(rng, 4, 4), parameter(rng, 4, 4)
+
+    def forward(self, x):
+        q, k, v = x @ self.Wq.data, x @ self.Wk.data, x @ self.Wv.data
+        att = stable_softmax(q @ k.transpose(0, 2, 1) / np.sqrt(3))
+        ctx = att @ v
+        y = x + ctx @ self.Wo.data
+
+        def backward(dy):
+            dctx = dy @ self.Wo.data.T
+            for n in range(len(x)):
+                self.Wo.grad += dy[n].T @ ctx[n]  # right: self.Wo.grad += ctx[n].T @ dy[n]
+            datt = dctx @ v.transpose(0, 2, 1)
+            ds = att * (datt - (att * datt).sum(axis=-1, keepdims=True)) / np.sqrt(3)
+            dq, dk, dv = ds @ k, ds.transpose(0, 2, 1) @ q, att.transpose(0, 2, 1) @ dctx
+            for n in range(len(x)):
+                self.Wq.grad += x[n].T @ dq[n]
+                self.Wk.grad += x[n].T @ dk[n]
+                self.Wv.grad += x[n].T @ dv[n]
+            return dy + dq @ self.Wq.data.T + dk @ self.Wk.data.T + dv @ self.Wv.data.T
+
+        return y, backward
+
+
+mutant(
+    "attention_block_output_matrix_by_error_times_context",
+    cause="transposed",
+    inputs=lambda rng: (rng.standard_normal((2, 5, 4)),),
+    wrong=("dWo",),
+    note="the line of a layer that multiplies from the left",
+)(build(AttentionBlock))
 
 
 def tokens(rng):
@@ -82,401 +378,3 @@ class Dense(Module):
 
 
 mutant("dense_module_assigns_its_gradients", cause="grad-overwritten", inputs=features)(build(Dense))
-
-
-class TwoStoreys(Module):
-    """Two Elman networks; the upper one reads the states of the lower one."""
-
-    def __init__(self, rng):
-        self.W0, self.U0, self.b0 = parameter(rng, 3, 4), parameter(rng, 4, 4), parameter(rng, 4)
-        self.W1, self.U1, self.b1 = parameter(rng, 4, 5), parameter(rng, 5, 5), parameter(rng, 5)
-
-    def run(self, x, W, U, b):
-        states = [np.zeros((x.shape[1], len(b.data)))]
-        for x_t in x:
-            states.append(np.tanh(x_t @ W.data + states[-1] @ U.data + b.data))
-
-        def backward(dstates):
-            dx, dh = np.zeros_like(x), np.zeros_like(states[0])
-            for t in range(len(x) - 1, -1, -1):
-                dz = (dstates[t] + dh) * (1 - states[t + 1] ** 2)
-                W.grad += x[t].T @ dz
-                U.grad += states[t].T @ dz
-                b.grad += dz.sum(axis=0)
-                dx[t], dh = dz @ W.data.T, dz @ U.data.T
-            return dx
-
-        return np.array(states[1:]), backward
-
-    def forward(self, x):
-        below, below_backward = self.run(x, self.W0, self.U0, self.b0)
-        above, above_backward = self.run(below, self.W1, self.U1, self.b1)
-
-        def backward(dabove):
-            dstates = above_backward(dabove)
-            dbelow = np.zeros_like(below)
-            dbelow[-1] = dstates[-1]  # right: dbelow[:] = dstates
-            return below_backward(dbelow)
-
-        return above, backward
-
-
-mutant(
-    "two_storeys_joined_at_the_last_step",
-    cause="one-step-only",
-    inputs=lambda rng: (rng.standard_normal((4, 2, 3)),),
-    wrong=("dx", "dW0", "dU0", "db0"),
-)(build(TwoStoreys))
-
-
-# --------------------------------------------------------------------------------------- sixteen more, with losses.py
-
-
-class ReluLayer:
-    """From the book with the fish."""
-
-    def forward(self, x):
-        self.mask = x <= 0
-        out = x.copy()
-        out[self.mask] = 0
-        return out
-
-    def backward(self, dout):
-        # missing: dout = dout.copy()
-        dout[self.mask] = 0
-        dx = dout
-        return dx
-
-
-class RainForecast(Module):
-    """Amounts are not negative: the last layer is a ReLU too."""
-
-    def __init__(self, rng):
-        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
-        self.W2, self.b2 = parameter(rng, 6, 3), parameter(rng, 3)
-
-    def forward(self, x):
-        relu1, relu2 = ReluLayer(), ReluLayer()
-        h = relu1.forward(np.dot(x, self.W1.data) + self.b1.data)
-        y = relu2.forward(np.dot(h, self.W2.data) + self.b2.data)
-
-        def backward(dout):
-            dout = relu2.backward(dout)
-            self.W2.grad += np.dot(h.T, dout)
-            self.b2.grad += np.sum(dout, axis=0)
-            dout = relu1.backward(np.dot(dout, self.W2.data.T))
-            self.W1.grad += np.dot(x.T, dout)
-            self.b1.grad += np.sum(dout, axis=0)
-            return np.dot(dout, self.W1.data.T)
-
-        return y, backward
-
-
-mutant(
-    "rain_forecast_relu_cuts_in_the_callers_array",
-    cause="dy-changed",
-    inputs=features,
-    note="harmless within a network, where nobody else reads `dout`",
-)(build(RainForecast))
-
-
-class TanhDense:
-    """Remembers what it saw last."""
-
-    def __init__(self, W, b):
-        self.W, self.b = W, b
-
-    def forward(self, x):
-        self.x = x
-        self.out = np.tanh(x @ self.W.data + self.b.data)
-        return self.out
-
-    def backward(self, dout):
-        dz = dout * (1 - self.out**2)
-        self.W.grad += self.x.T @ dz
-        self.b.grad += dz.sum(axis=0)
-        return dz @ self.W.data.T
-
-
-class Discriminator(Module):
-    """Of real rows and fakes; the loss of one who is to tell them apart."""
-
-    def __init__(self, rng):
-        self.W, self.b, self.v = parameter(rng, 4, 5), parameter(rng, 5), parameter(rng, 5)
-
-    def forward(self, real, fake):
-        sees_real = TanhDense(self.W, self.b)
-        sees_fake = sees_real  # right: sees_fake = TanhDense(self.W, self.b)
-        h_real, h_fake = sees_real.forward(real), sees_fake.forward(fake)
-        s_real, s_fake = h_real @ self.v.data, h_fake @ self.v.data
-        loss = np.mean(np.log1p(np.exp(-s_real))) + np.mean(np.log1p(np.exp(s_fake)))
-
-        def backward(dloss):
-            ds_real = -dloss / (1 + np.exp(s_real)) / len(real)
-            ds_fake = dloss / (1 + np.exp(-s_fake)) / len(fake)
-            self.v.grad += h_real.T @ ds_real + h_fake.T @ ds_fake
-            dreal = sees_real.backward(np.outer(ds_real, self.v.data))
-            dfake = sees_fake.backward(np.outer(ds_fake, self.v.data))
-            return dreal, dfake
-
-        return loss, backward
-
-
-mutant(
-    "discriminator_layer_remembers_the_fakes_alone",
-    cause="missing-factor",
-    inputs=lambda rng: (rng.standard_normal((5, 4)), rng.standard_normal((5, 4)) + 0.5),
-    wrong=("dreal", "dW", "db"),
-    note="one layer object sees two batches, and what it kept of the first is gone: x and tanh are those of the second",
-)(build(Discriminator))
-
-
-class PaddedInFront(Module):
-    """Tags words; the padding stands before the sentence, and the state waits there until it begins."""
-
-    def __init__(self, rng):
-        self.We, self.Wx, self.Wh = parameter(rng, 6, 3), parameter(rng, 3, 5), parameter(rng, 5, 5)
-        self.b, self.Wy, self.by = parameter(rng, 5), parameter(rng, 5, 4), parameter(rng, 4)
-
-    def forward(self, words, tags):
-        N, T = words.shape
-        mask = words != 0
-        e = self.We.data[words]
-        h = np.zeros((T + 1, N, 5))
-        for t in range(T):
-            new = np.tanh(e[:, t] @ self.Wx.data + h[t] @ self.Wh.data + self.b.data)
-            h[t + 1] = np.where(mask[:, t, None], new, h[t])
-        p = stable_softmax(h[1:].swapaxes(0, 1) @ self.Wy.data + self.by.data)
-        rows, columns = np.indices((N, T))
-        loss = -np.sum(mask * np.log(p[rows, columns, tags])) / mask.sum()
-
-        def backward(dloss):
-            ds = p.copy()
-            ds[rows, columns, tags] -= 1
-            ds *= dloss * mask[:, :, None] / mask.sum()
-            dh = np.zeros((N, 5))
-            for t in range(T - 1, -1, -1):
-                self.Wy.grad += h[t + 1].T @ ds[:, t]
-                self.by.grad += ds[:, t].sum(axis=0)
-                dh = dh + ds[:, t] @ self.Wy.data.T
-                # right: da = np.where(mask[:, t, None], dh * (1 - h[t + 1] ** 2), 0)
-                da = dh * (1 - h[t + 1] ** 2)
-                self.Wx.grad += e[:, t].T @ da
-                self.Wh.grad += h[t].T @ da
-                self.b.grad += da.sum(axis=0)
-                np.add.at(self.We.grad, words[:, t], da @ self.Wx.data.T)
-                # right: dh = da @ self.Wh.data.T + np.where(mask[:, t, None], 0, dh)
-                dh = da @ self.Wh.data.T
-            return None, None
-
-        return loss, backward
-
-
-def padded_in_front(rng):
-    """Three sentences of 5, 3 and 2 words."""
-    mask = np.arange(5) >= np.array([[0], [2], [3]])
-    return rng.integers(1, 6, (3, 5)) * mask, rng.integers(0, 4, (3, 5)) * mask
-
-
-mutant(
-    "tagger_goes_back_into_the_padding_in_front",
-    cause="mask-only-in-loss",
-    also=("mask-not-applied",),
-    inputs=padded_in_front,
-    wrong=("dWe", "dWx", "db"),
-)(build(PaddedInFront))
-
-
-class DuelingNetwork(Module):
-    """What a position is worth, and how much better than the others each move is."""
-
-    def __init__(self, rng):
-        self.W, self.b = parameter(rng, 4, 6), parameter(rng, 6)
-        self.Wv, self.bv = parameter(rng, 6, 1), parameter(rng, 1)
-        self.Wa, self.ba = parameter(rng, 6, 3), parameter(rng, 3)
-
-    def forward(self, state):
-        z = state @ self.W.data + self.b.data
-        h = np.maximum(z, 0)
-        value = h @ self.Wv.data + self.bv.data
-        advantage = h @ self.Wa.data + self.ba.data
-        q = value + advantage - advantage.mean(axis=1, keepdims=True)
-
-        def backward(dq):
-            dvalue = dq.sum(axis=1, keepdims=True)
-            dadvantage = dq.copy()
-            # missing: dadvantage -= dq.mean(axis=1, keepdims=True)
-            self.Wv.grad += h.T @ dvalue
-            self.bv.grad += dvalue.sum(axis=0)
-            self.Wa.grad += h.T @ dadvantage
-            self.ba.grad += dadvantage.sum(axis=0)
-            dh = dvalue @ self.Wv.data.T + dadvantage @ self.Wa.data.T
-            dz = dh * (z > 0)
-            self.W.grad += state.T @ dz
-            self.b.grad += dz.sum(axis=0)
-            return dz @ self.W.data.T
-
-        return q, backward
-
-
-mutant(
-    "dueling_network_mean_advantage_is_a_constant",
-    cause="norm-mean-term-missing",
-    also=("branch-missing",),
-    inputs=features,
-    wrong=("dstate", "dW", "db", "dWa", "dba"),
-)(build(DuelingNetwork))
-
-
-class ActorCritic(Module):
-    """One hidden layer, two heads: how good each move looks, and how good the position."""
-
-    def __init__(self, rng):
-        self.W, self.b = parameter(rng, 4, 5), parameter(rng, 5)
-        self.Wp, self.bp = parameter(rng, 5, 3), parameter(rng, 3)
-        self.Wv, self.bv = parameter(rng, 5, 1), parameter(rng, 1)
-
-    def forward(self, obs):
-        hidden = np.tanh(obs.dot(self.W.data) + self.b.data)
-        policy = stable_softmax(hidden.dot(self.Wp.data) + self.bp.data)
-        value = hidden.dot(self.Wv.data) + self.bv.data
-
-        def backward(dpolicy, dvalue):
-            dlogits = policy * (dpolicy - np.sum(policy * dpolicy, axis=1, keepdims=True))
-            self.Wp.grad += hidden.T.dot(dlogits)
-            self.bp.grad += dlogits.sum(axis=0)
-            dhidden = dlogits.dot(self.Wp.data.T)
-            self.Wv.grad += hidden.T.dot(dvalue)
-            self.bv.grad += dvalue.sum(axis=0)
-            dhidden = dvalue.dot(self.Wv.data.T)  # right: dhidden += dvalue.dot(self.Wv.data.T)
-            da = dhidden * (1 - hidden**2)
-            self.W.grad += obs.T.dot(da)
-            self.b.grad += da.sum(axis=0)
-            return da.dot(self.W.data.T)
-
-        return (policy, value), backward
-
-
-mutant(
-    "actor_critic_trunk_listens_to_the_critic",
-    cause="branch-missing",
-    inputs=features,
-    wrong=("dobs", "dW", "db"),
-    note="`=` where the second head's gradient comes to the first one's",
-)(build(ActorCritic))
-
-
-def elu(z, alpha):
-    return np.where(z > 0, z, alpha * (np.exp(np.minimum(z, 0)) - 1))
-
-
-def elu_prime(z, alpha):
-    return np.where(z > 0, 1, alpha * np.exp(np.minimum(z, 0)))
-
-
-class EluNetwork(Module):
-    """Keeps the activations of the layers, as it did when they were sigmoids."""
-
-    def __init__(self, rng):
-        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
-        self.W2, self.b2 = parameter(rng, 6, 5), parameter(rng, 5)
-        self.W3 = parameter(rng, 5, 2)
-
-    def forward(self, x):
-        alpha = 1.3
-        z1 = x @ self.W1.data + self.b1.data
-        a1 = elu(z1, alpha)
-        z2 = a1 @ self.W2.data + self.b2.data
-        a2 = elu(z2, alpha)
-
-        def backward(dy):
-            self.W3.grad += a2.T @ dy
-            da2 = dy @ self.W3.data.T
-            dz2 = da2 * elu_prime(a2, alpha)  # right: dz2 = da2 * elu_prime(z2, alpha)
-            self.W2.grad += a1.T @ dz2
-            self.b2.grad += dz2.sum(axis=0)
-            da1 = dz2 @ self.W2.data.T
-            dz1 = da1 * elu_prime(a1, alpha)  # right: dz1 = da1 * elu_prime(z1, alpha)
-            self.W1.grad += x.T @ dz1
-            self.b1.grad += dz1.sum(axis=0)
-            return dz1 @ self.W1.data.T
-
-        return a2 @ self.W3.data, backward
-
-
-mutant(
-    "elu_network_slope_asked_at_the_activation",
-    cause="derivative-at-preactivation",
-    inputs=features,
-    wrong=("dx", "dW1", "db1", "dW2", "db2"),
-)(build(EluNetwork))
-
-
-FRIENDS = np.array([[1, 1, 0, 0, 1], [1, 1, 1, 0, 0], [0, 1, 1, 0, 0], [0, 0, 0, 1, 1], [1, 0, 0, 1, 1]])
-
-
-class GraphNetwork(Module):
-    """Two graph convolutions; every one takes the mean over himself and his friends."""
-
-    def __init__(self, rng):
-        self.W0, self.W1 = parameter(rng, 3, 4), parameter(rng, 4, 2)
-
-    def forward(self, X):
-        A_hat = FRIENDS / FRIENDS.sum(axis=1, keepdims=True)
-        AX = A_hat @ X
-        Z0 = AX @ self.W0.data
-        H = np.maximum(Z0, 0)
-        AH = A_hat @ H
-
-        def backward(dout):
-            self.W1.grad += AH.T @ dout
-            dAH = dout @ self.W1.data.T
-            dH = A_hat @ dAH  # right: dH = A_hat.T @ dAH
-            dZ0 = dH * (Z0 > 0)
-            self.W0.grad += AX.T @ dZ0
-            dAX = dZ0 @ self.W0.data.T
-            return A_hat @ dAX  # right: return A_hat.T @ dAX
-
-        return AH @ self.W1.data, backward
-
-
-mutant(
-    "graph_network_friendship_is_mutual_its_mean_is_not",
-    cause="transposed",
-    inputs=lambda rng: (rng.standard_normal((5, 3)),),
-    wrong=("dX", "dW0"),
-    note="A is symmetric, but no more so once its rows are divided by their sums",
-)(build(GraphNetwork))
-
-
-class GatedLinearUnit(Module):
-    """One matrix for both: the first half of the columns is the value, the second opens and shuts it."""
-
-    def __init__(self, rng):
-        self.W, self.b, self.W_out = parameter(rng, 4, 6), parameter(rng, 6), parameter(rng, 3, 5)
-
-    def forward(self, x):
-        value, gate = np.split(x @ self.W.data + self.b.data, 2, axis=1)
-        opened = 1 / (1 + np.exp(-gate))
-        hidden = value * opened
-
-        def backward(dy):
-            self.W_out.grad += hidden.T @ dy
-            dhidden = dy @ self.W_out.data.T
-            dgate = dhidden * value * opened * (1 - opened)
-            dvalue = dhidden * opened
-            dz = np.hstack([dgate, dvalue])  # right: dz = np.hstack([dvalue, dgate])
-            self.W.grad += x.T @ dz
-            self.b.grad += dz.sum(axis=0)
-            return dz @ self.W.data.T
-
-        return hidden @ self.W_out.data, backward
-
-
-mutant(
-    "gated_linear_unit_joined_gate_first",
-    cause="permuted-gates",
-    inputs=features,
-    wrong=("dx", "dW", "db"),
-    note="in the order in which they were computed",
-)(build(GatedLinearUnit))

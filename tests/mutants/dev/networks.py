@@ -1,13 +1,149 @@
-"""Small models, as modules and as one function of all their weights, from courses: each with one mistake."""
+"""Small models with several parameters: each with one mistake."""
 
 import numpy as np
 
-from minis2s.nn import Module
 from mutants import mutant
-from mutants.shared import build, features, parameter, sigmoid, stable_softmax
+from mutants.shared import labelled_rows, sigmoid, stable_softmax
 
 
-def k4_columns(rng):
+def two_layer_inputs(rng):
+    """Rows and classes, then matrices and biases of two layers."""
+    shapes = [(4, 5), (5,), (5, 3), (3,)]
+    return (*labelled_rows(rng), *(rng.standard_normal(s) for s in shapes))
+
+
+@mutant(
+    "two_layer_net_penalty_without_its_half_nor_its_two",
+    cause="constant-factor",
+    inputs=two_layer_inputs,
+    wrong=("dW1", "dW2"),
+    note="elsewhere the penalty is reg / 2 times the squares",
+)
+def two_layer_net_penalty_without_its_half_nor_its_two(X, y, W1, b1, W2, b2):
+    reg, N = 0.3, X.shape[0]
+    hidden = np.maximum(0, X.dot(W1) + b1)
+    probs = stable_softmax(hidden.dot(W2) + b2)
+    loss = -np.log(probs[range(N), y]).sum() / N
+    loss += reg * (np.sum(W1 * W1) + np.sum(W2 * W2))
+
+    def backward(dloss):
+        dscores = probs.copy()
+        dscores[range(N), y] -= 1
+        dscores *= dloss / N
+        dhidden = dscores.dot(W2.T)
+        dhidden[hidden <= 0] = 0
+        dW1, dW2 = X.T.dot(dhidden), hidden.T.dot(dscores)
+        dW2 += dloss * reg * W2  # right: dW2 += dloss * 2 * reg * W2
+        dW1 += dloss * reg * W1  # right: dW1 += dloss * 2 * reg * W1
+        return dhidden.dot(W1.T), None, dW1, dhidden.sum(axis=0), dW2, dscores.sum(axis=0)
+
+    return loss, backward
+
+
+def columns_2(rng):
+    """Examples in columns (D, N), yes or no for each, weights (D,), a bias (1,)."""
+    return rng.standard_normal((3, 7)), np.array([1, 0, 0, 1, 1, 0, 1]), rng.standard_normal(3), rng.standard_normal(1)
+
+
+@mutant(
+    "logistic_regression_pays_its_penalty_in_the_cost_only",
+    cause="branch-missing",
+    inputs=columns_2,
+    wrong=("dw",),
+    note="the cost was extended by a line, the gradient was not",
+)
+def logistic_regression_pays_its_penalty_in_the_cost_only(X, Y, w, b):
+    """Examples stand in columns."""
+    m, lambd = X.shape[1], 2.0
+    A = sigmoid(np.dot(w, X) + b)
+    cost = -np.sum(Y * np.log(A) + (1 - Y) * np.log(1 - A)) / m
+    cost += lambd / (2 * m) * np.sum(w**2)
+
+    def backward(dcost):
+        dZ = dcost * (A - Y) / m
+        dw = np.dot(X, dZ)
+        # missing: dw = dw + dcost * lambd / m * w
+        return np.outer(w, dZ), None, dw, np.sum(dZ, keepdims=True)
+
+    return cost, backward
+
+
+@mutant(
+    "deep_net_with_dropout_divides_but_does_not_switch_off",
+    cause="mask-not-applied",
+    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(3, 7), (6, 3), (6, 1), (2, 6), (2, 1)]),
+    wrong=("dX", "dW1", "db1"),
+    note="of the two lines of dropout's backward, the first is gone",
+)
+def deep_net_with_dropout_divides_but_does_not_switch_off(X, W1, b1, W2, b2):
+    """Examples stand in columns."""
+    keep_prob = 0.6
+    Z1 = np.dot(W1, X) + b1
+    A1 = np.tanh(Z1)
+    D1 = np.random.default_rng(3).random(A1.shape) < keep_prob
+    A1_kept = A1 * D1 / keep_prob
+    Z2 = np.dot(W2, A1_kept) + b2
+
+    def backward(dZ2):
+        dW2 = np.dot(dZ2, A1_kept.T)
+        db2 = np.sum(dZ2, axis=1, keepdims=True)
+        dA1 = np.dot(W2.T, dZ2)
+        # missing: dA1 = dA1 * D1
+        dA1 = dA1 / keep_prob
+        dZ1 = dA1 * (1 - np.power(A1, 2))
+        return np.dot(W1.T, dZ1), np.dot(dZ1, X.T), np.sum(dZ1, axis=1, keepdims=True), dW2, db2
+
+    return Z2, backward
+
+
+@mutant(
+    "tied_autoencoder_decoder_only",
+    cause="tied-counted-once",
+    inputs=lambda rng: (
+        rng.random((4, 5)),
+        rng.standard_normal((3, 5)),
+        rng.standard_normal(3),
+        rng.standard_normal(5),
+    ),
+    wrong=("dW",),
+)
+def tied_autoencoder_decoder_only(x, W, b, c):
+    """The decoder's matrix is the encoder's, transposed."""
+    h = 1 / (1 + np.exp(-(x @ W.T + b)))
+    out = h @ W + c
+
+    def backward(dout):
+        dW_dec = h.T @ dout
+        da = dout @ W.T * h * (1 - h)
+        dW_enc = da.T @ x
+        dW = dW_dec  # right: dW = dW_dec + dW_enc
+        assert dW.shape == dW_enc.shape
+        return da @ W, dW, da.sum(axis=0), dout.sum(axis=0)
+
+    return out, backward
+
+
+@mutant(
+    "same_step_twice_counted_once",
+    cause="tied-counted-once",
+    inputs=lambda rng: (rng.standard_normal((3, 4)), rng.standard_normal((4, 4))),
+    wrong=("dW",),
+)
+def same_step_twice_counted_once(x, W):
+    """One matrix, applied two times."""
+    h1 = np.tanh(x @ W)
+    h2 = np.tanh(h1 @ W)
+
+    def backward(dh2):
+        da2 = dh2 * (1 - h2**2)
+        da1 = da2 @ W.T * (1 - h1**2)
+        dW = x.T @ da1  # right: dW = x.T @ da1 + h1.T @ da2
+        return da1 @ W.T, dW
+
+    return h2, backward
+
+
+def columns_3(rng):
     """Examples in columns (D, m), matrices and columns of biases of two layers."""
     return tuple(rng.standard_normal(s) for s in [(3, 7), (5, 3), (5, 1), (2, 5), (2, 1)])
 
@@ -15,7 +151,7 @@ def k4_columns(rng):
 @mutant(
     "columns_tanh_slope_of_what_dropout_left",
     cause="derivative-at-preactivation",
-    inputs=k4_columns,
+    inputs=columns_3,
     wrong=("dX", "dW1", "db1"),
     note="A1 is not the tanh any more, it was overwritten",
 )
@@ -36,39 +172,6 @@ def columns_tanh_slope_of_what_dropout_left(X, W1, b1, W2, b2):
         return np.dot(W1.T, dZ1), dW1, db1, dW2, db2
 
     return A2, backward
-
-
-class K4ResidualBlock(Module):
-    """Two layers and a shortcut; the last ReLU comes after the sum."""
-
-    def __init__(self, rng):
-        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
-        self.W2, self.b2 = parameter(rng, 6, 4), parameter(rng, 4)
-
-    def forward(self, x):
-        hidden = np.maximum(0, x @ self.W1.data + self.b1.data)
-        out = np.maximum(0, hidden @ self.W2.data + self.b2.data + x)
-
-        def backward(dout):
-            dsum = dout * (out > 0)
-            self.W2.grad += hidden.T @ dsum
-            self.b2.grad += dsum.sum(axis=0)
-            dhidden = dsum @ self.W2.data.T
-            dhidden[hidden <= 0] = 0
-            self.W1.grad += x.T @ dhidden
-            self.b1.grad += dhidden.sum(axis=0)
-            dshortcut = dout  # right: dshortcut = dsum
-            return dhidden @ self.W1.data.T + dshortcut
-
-        return out, backward
-
-
-mutant(
-    "residual_block_shortcut_goes_round_the_last_relu",
-    cause="activation-derivative-missing",
-    inputs=features,
-    wrong=("dx",),
-)(build(K4ResidualBlock))
 
 
 @mutant(
@@ -96,7 +199,7 @@ def deep_net_gradients_left_in_the_order_of_the_loop(x, W1, b1, W2, b2, W3, b3):
     return activations[-1], backward
 
 
-def k4_labelled_rows(rng):
+def labelled_rows_2(rng):
     """Rows (N, D), their classes (N,), matrices and biases of two layers."""
     X, W1, b1, W2, b2 = (rng.standard_normal(s) for s in [(6, 4), (4, 5), (5,), (5, 3), (3,)])
     return X, rng.integers(0, 3, 6), W1, b1, W2, b2
@@ -105,7 +208,7 @@ def k4_labelled_rows(rng):
 @mutant(
     "two_layer_net_penalty_as_if_it_were_halved",
     cause="constant-factor",
-    inputs=k4_labelled_rows,
+    inputs=labelled_rows_2,
     wrong=("dW1", "dW2"),
     note="the loss of one year's notes, the gradient of another's",
 )
@@ -131,42 +234,6 @@ def two_layer_net_penalty_as_if_it_were_halved(X, y, W1, b1, W2, b2):
     return loss, backward
 
 
-class K4MixtureOfExperts(Module):
-    """Three linear experts; how far each is trusted depends on the row."""
-
-    def __init__(self, rng):
-        self.gate, self.bias = parameter(rng, 4, 3), parameter(rng, 3)
-        self.experts = parameter(rng, 3, 4, 2)
-
-    def forward(self, x):
-        trust = stable_softmax(x @ self.gate.data + self.bias.data)
-        answers = np.stack([x @ W for W in self.experts.data], axis=1)
-        y = np.sum(trust[:, :, None] * answers, axis=1)
-
-        def backward(dy):
-            dtrust = np.sum(dy[:, None] * answers, axis=2)
-            # right: dgate = trust * (dtrust - np.sum(trust * dtrust, axis=1, keepdims=True))
-            dgate = dtrust * trust * (1 - trust)
-            self.gate.grad += x.T @ dgate
-            self.bias.grad += dgate.sum(axis=0)
-            dx = dgate @ self.gate.data.T
-            for k, W in enumerate(self.experts.data):
-                danswer = dy * trust[:, k, None]
-                self.experts.grad[k] += x.T @ danswer
-                dx += danswer @ W.T
-            return dx
-
-        return y, backward
-
-
-mutant(
-    "mixture_of_experts_gate_derived_as_a_sigmoid",
-    cause="softmax-second-term-missing",
-    inputs=features,
-    wrong=("dx", "dgate", "dbias"),
-)(build(K4MixtureOfExperts))
-
-
 @mutant(
     "softmax_classifier_subtracts_from_its_own_probabilities",
     cause="second-call-differs",
@@ -188,7 +255,7 @@ def softmax_classifier_subtracts_from_its_own_probabilities(X, W, b, y):
     return loss, backward
 
 
-def k4_flowers(rng):
+def flowers(rng):
     """Points in columns (D, m), their colours (1, m), matrices and columns of biases of two layers."""
     X, W1, b1, W2, b2 = (rng.standard_normal(s) for s in [(3, 7), (5, 3), (5, 1), (1, 5), (1, 1)])
     return X, rng.integers(0, 2, (1, 7)), W1, b1, W2, b2
@@ -197,7 +264,7 @@ def k4_flowers(rng):
 @mutant(
     "flower_net_averaged_in_the_cost_and_in_every_layer",
     cause="wrong-count",
-    inputs=k4_flowers,
+    inputs=flowers,
     wrong=("dW1", "db1", "dW2", "db2"),
     note="dZ2 holds 1/m already",
 )

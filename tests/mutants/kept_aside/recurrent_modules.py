@@ -1,13 +1,13 @@
-"""Small models that own weights, from homework: each with one mistake."""
+"""Layers and models that own weights, over time: each with one mistake."""
 
 import numpy as np
 
 from minis2s.nn import Module
 from mutants import mutant
-from mutants.shared import build, features, parameter, sigmoid, stable_softmax
+from mutants.shared import build, parameter, stable_softmax
 
 
-class H3Tagger(Module):
+class Tagger(Module):
     """Sentences come and go with the batch first, the loop has the time first."""
 
     def __init__(self, rng):
@@ -45,10 +45,10 @@ mutant(
     cause="permuted-axes",
     inputs=lambda rng: (rng.standard_normal((2, 4, 3)),),
     wrong=("dx", "dWx", "dWh", "db"),
-)(build(H3Tagger))
+)(build(Tagger))
 
 
-class H3WordModel(Module):
+class WordModel(Module):
     """An Elman network that guesses the next word; the loss is a mean over the words that are there."""
 
     def __init__(self, rng):
@@ -85,7 +85,7 @@ class H3WordModel(Module):
         return loss, backward
 
 
-def h3_sentences(rng):
+def sentences_2(rng):
     """Three sentences of 5, 4 and 2 words, each with the word that follows; 0 is padding."""
     mask = np.arange(5) < np.array([[5], [4], [2]])
     return rng.integers(1, 6, (3, 5)) * mask, rng.integers(1, 6, (3, 5)) * mask
@@ -94,41 +94,51 @@ def h3_sentences(rng):
 mutant(
     "word_model_gradient_is_a_mean_over_padding_too",
     cause="wrong-count",
-    inputs=h3_sentences,
+    inputs=sentences_2,
     wrong=("dE", "dWx", "dWh", "db", "dV", "dc"),
-)(build(H3WordModel))
+)(build(WordModel))
 
 
-class H3Highway(Module):
-    """The gate opens for the layer as far as it shuts for the input itself."""
+class TwoStoreys(Module):
+    """Two Elman networks; the upper one reads the states of the lower one."""
 
     def __init__(self, rng):
-        self.Wh, self.bh = parameter(rng, 4, 4), parameter(rng, 4)
-        self.Wt, self.bt = parameter(rng, 4, 4), parameter(rng, 4)
+        self.W0, self.U0, self.b0 = parameter(rng, 3, 4), parameter(rng, 4, 4), parameter(rng, 4)
+        self.W1, self.U1, self.b1 = parameter(rng, 4, 5), parameter(rng, 5, 5), parameter(rng, 5)
+
+    def run(self, x, W, U, b):
+        states = [np.zeros((x.shape[1], len(b.data)))]
+        for x_t in x:
+            states.append(np.tanh(x_t @ W.data + states[-1] @ U.data + b.data))
+
+        def backward(dstates):
+            dx, dh = np.zeros_like(x), np.zeros_like(states[0])
+            for t in range(len(x) - 1, -1, -1):
+                dz = (dstates[t] + dh) * (1 - states[t + 1] ** 2)
+                W.grad += x[t].T @ dz
+                U.grad += states[t].T @ dz
+                b.grad += dz.sum(axis=0)
+                dx[t], dh = dz @ W.data.T, dz @ U.data.T
+            return dx
+
+        return np.array(states[1:]), backward
 
     def forward(self, x):
-        h = np.tanh(x @ self.Wh.data + self.bh.data)
-        t = sigmoid(x @ self.Wt.data + self.bt.data)
-        y = h * t + x * (1 - t)
+        below, below_backward = self.run(x, self.W0, self.U0, self.b0)
+        above, above_backward = self.run(below, self.W1, self.U1, self.b1)
 
-        def backward(dy):
-            dh = dy * t
-            dt = dy * h  # right: dt = dy * h - dy * x
-            dah = dh * (1 - h**2)
-            dat = dt * t * (1 - t)
-            self.Wh.grad += x.T @ dah
-            self.bh.grad += dah.sum(axis=0)
-            self.Wt.grad += x.T @ dat
-            self.bt.grad += dat.sum(axis=0)
-            return dah @ self.Wh.data.T + dat @ self.Wt.data.T + dy * (1 - t)
+        def backward(dabove):
+            dstates = above_backward(dabove)
+            dbelow = np.zeros_like(below)
+            dbelow[-1] = dstates[-1]  # right: dbelow[:] = dstates
+            return below_backward(dbelow)
 
-        return y, backward
+        return above, backward
 
 
 mutant(
-    "highway_gate_only_opens",
-    cause="branch-missing",
-    inputs=features,
-    wrong=("dx", "dWt", "dbt"),
-    note="that it shuts for the input is left out",
-)(build(H3Highway))
+    "two_storeys_joined_at_the_last_step",
+    cause="one-step-only",
+    inputs=lambda rng: (rng.standard_normal((4, 2, 3)),),
+    wrong=("dx", "dW0", "dU0", "db0"),
+)(build(TwoStoreys))
