@@ -260,6 +260,7 @@ def one_core() -> Iterator[None]:
     if _pool() is None:  # nor are there others to keep asleep
         yield
         return
+    _blas_threads()  # to be asked before, and remembered
     with _blas().limit(limits=1):
         yield
 

@@ -55,7 +55,7 @@ OF_TAPE: tuple[Callable[[Tape], Iterator[Spoil]], ...] = (
 
 
 def spoils(tape: Tape) -> Iterator[Spoil]:
-    """Every single mistake that the record allows for."""
+    """Every single mistake that the record allows for: those of single steps last, as the work may end before."""
     groups = edge_groups(tape)
     classes = entry_classes(tape)
     known = sequences_of(groups, classes)
