@@ -346,3 +346,11 @@ def test_a_device_takes_one_after_the_other(fake_device):
     order = []
     backend.side_by_side(lambda: order.append(1), lambda: order.append(2), fake_device.put(LARGE))
     assert order == [1, 2]
+
+
+def test_one_core_remembers_how_many_the_matrix_library_had():
+    backend._blas_threads.cache_clear()
+    with backend.one_core():
+        within = backend._blas_threads()
+    backend._blas_threads.cache_clear()
+    assert within == backend._blas_threads()
