@@ -20,7 +20,7 @@ from minis2s.gradcheck.diagnosis.spoils.spoil import (
     scaled,
     with_operand,
 )
-from minis2s.gradcheck.diagnosis.spoils.values import operand
+from minis2s.gradcheck.diagnosis.spoils.values import operand, operand_entries
 from minis2s.gradcheck.diagnosis.tape.entries import Edge, Entry, Jump, Rule, Tape
 from minis2s.gradcheck.diagnosis.tape.rules import unbroadcast
 
@@ -215,7 +215,9 @@ def of_exchanged(tape: Tape) -> Iterator[Spoil]:
             continue
         pairs = list(zip(one, other, strict=True))
         swapped = {id(e): v for x, y in pairs for e, v in ((x, operand(y)), (y, operand(x))) if v is not None}
-        finding = f"the factors of {named(one[-1].child)} and {named(other[-1].child)} stand in each other's place"
+        finding = (
+            f"{named(operand_entries(one)[-1])} and {named(operand_entries(other)[-1])} stand in each other's place"
+        )
         hint = "Which belongs to which?"
         causes = ("dropout-new-mask", "missing-factor") if masks else ("wrong-gate", "missing-factor")
         for number, cause in enumerate(causes):

@@ -107,7 +107,7 @@ def of_detours(tape: Tape) -> Iterator[Spoil]:
         cause = "mask-not-applied" if is_two_valued(factor) or (factor.ndim and is_binary(factor)) else cause
         for uses in ways.values():
             detours = {id(use): use.parent.edges[0].parent.number for use in uses}
-            finding = f"what comes back from {named(uses[-1].child)} joins behind the derivative of {named(group[-1])}"
+            finding = f"what comes back from {named(uses[-1].child)} goes past the derivative of {named(group[-1])}"
             hint = "All that comes back to y is added up first, and goes through f's derivative together."
             yield Spoil(cause, 1.2, finding, hint, detours=detours)
 
@@ -128,6 +128,8 @@ def of_way_around(tape: Tape) -> Iterator[Spoil]:
                 arrived = tape.run(tape.injected(upstream), {}, {}, {}, {})[after]
                 return tape.backward(upstream, {id(edge): lambda e, dy: e.rule(e, arrived)})
 
-            finding = f"what goes back to {named(edge.parent)} is taken before it passes {named(through.child)}"
+            finding = (
+                f"what goes back to {named(edge.parent)} has not gone through the derivative of {named(through.child)}"
+            )
             hint = "The sum is made first: what comes back passes on to all of its parts."
             yield Spoil(cause, 1.3, finding, hint, gradients=gradients)
