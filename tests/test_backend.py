@@ -1,6 +1,8 @@
 """Devices, transfers, scatter_add and random numbers."""
 
 import sys
+from contextlib import contextmanager
+from functools import cache
 from types import ModuleType, SimpleNamespace
 
 import fakecupy
@@ -348,9 +350,27 @@ def test_a_device_takes_one_after_the_other(fake_device):
     assert order == [1, 2]
 
 
-def test_one_core_remembers_how_many_the_matrix_library_had():
-    backend._blas_threads.cache_clear()
+class Blas:
+    """A matrix library with four threads."""
+
+    threads = 4
+
+    def info(self):
+        return [{"num_threads": self.threads}]
+
+    @contextmanager
+    def limit(self, limits):
+        before, self.threads = self.threads, limits
+        yield
+        self.threads = before
+
+
+def test_one_core_remembers_how_many_the_matrix_library_had(monkeypatch):
+    library = Blas()
+    monkeypatch.setattr(backend, "_blas", lambda: library)
+    monkeypatch.setattr(backend, "_pool", object)
+    monkeypatch.setattr(backend, "_blas_threads", cache(backend._blas_threads.__wrapped__))
     with backend.one_core():
-        within = backend._blas_threads()
-    backend._blas_threads.cache_clear()
-    assert within == backend._blas_threads()
+        assert library.threads == 1
+        assert backend._blas_threads() == 4
+    assert library.threads == 4

@@ -49,8 +49,7 @@ def of_painted(tape: Tape, group: Group) -> Iterator[Spoil]:
         to = {id(b[0]): place for b, place in zip(brushes, moved, strict=True)}
 
         def gradients(upstream: Sequence[np.ndarray], to: dict = to) -> list[np.ndarray | None]:
-            painted = tape.run(tape.injected(upstream), {}, {}, {}, {})[whole.number]
-            assert painted is not None
+            painted = tape.arriving(upstream, whole)
             rule: Rule = lambda e, dy: painted[to[id(e)]].reshape(e.parent.value.shape)  # noqa: E731
             return tape.backward(upstream, dict.fromkeys(to, rule))
 
@@ -115,8 +114,7 @@ def of_ends(group: Group) -> Iterator[Spoil]:
                 continue
             finding = f"the {words} of the places along axis {axis} at which {name} is read does not count"
             zeros = {entry.number: np.zeros(()) for entry in used}
-            for number, cause in enumerate(("off-by-one", "sum-missing")):
-                yield Spoil(cause, 1.2 + 0.1 * number, finding, hint, scales=zeros)
+            yield Spoil("off-by-one", 1.2, finding, hint, scales=zeros, also=(("sum-missing", 1.3),))
 
 
 def of_reading(group: Group) -> Iterator[Spoil]:

@@ -52,16 +52,13 @@ def _spoilt(evidence: Evidence, tape: Tape, extra: float) -> Iterator[Candidate]
         work += len(tape.entries)
         if work > WORK:
             break
-        candidate = held_against(evidence, tape, spoil, extra)
-        if candidate is not None:
-            yield candidate
+        yield from held_against(evidence, tape, spoil, extra)
 
 
 def forgotten_together(evidence: Evidence, tapes: list[Tape]) -> Iterator[Candidate]:
     """Two ways at once: many are tried, so this is for what nothing else explains."""
     for tape in tapes:
-        candidates = (held_against(evidence, tape, spoil, 0.0) for spoil in of_two_ways(tape))
-        yield from (candidate for candidate in candidates if candidate is not None)
+        yield from chain.from_iterable(held_against(evidence, tape, spoil, 0.0) for spoil in of_two_ways(tape))
 
 
 def explains_all(evidence: Evidence, candidate: Candidate) -> bool:
@@ -139,8 +136,8 @@ def nearly(a: np.ndarray, b: np.ndarray) -> bool:
     return bool(np.sum(np.abs(a - b)[measured] > 1e-6 * scale) <= a.size / 20)
 
 
-def held_against(evidence: Evidence, tape: Tape, spoil: Spoil, extra: float) -> Candidate | None:
-    """The candidate of one mistake, if it explains any of the wrong gradients."""
+def held_against(evidence: Evidence, tape: Tape, spoil: Spoil, extra: float) -> Iterator[Candidate]:
+    """The candidates of one mistake, one for each of its names, if it explains any of the wrong gradients."""
     with np.errstate(all="ignore"):
         try:
             predicted = (
@@ -149,26 +146,24 @@ def held_against(evidence: Evidence, tape: Tape, spoil: Spoil, extra: float) -> 
                 else spoil.gradients(evidence.upstream)
             )
         except (ValueError, IndexError, TypeError):  # a mistake whose shapes do not fit
-            return None
+            return
         residuals, contradictions = {}, 0
         for k, gradient in enumerate(predicted):
             yours, right = evidence.yours[k], evidence.right[k]
             if gradient is None or right is None or yours is None:
                 continue
             if gradient.shape != right.shape:  # a transpose that a square matrix further on does not hide
-                return None
+                return
             if k in evidence.wrong:
                 left = residual(yours, gradient, right)
                 if left < DROPPED:
                     residuals[k] = left
             elif not same(gradient, right, 1e-6):
                 contradictions += 1
-    if not residuals:
-        return None
-    cause, cost = spoil.cause, spoil.cost
-    if cause == "zero-gradient" and any(np.any(predicted[k]) for k in residuals):
-        cause, cost = "branch-missing", cost - 0.6  # other ways lead to the same input
-    return Candidate(cause, residuals, cost + extra, "", spoil.finding, spoil.hint, contradictions)
+    for cause, cost in ((spoil.cause, spoil.cost), *spoil.also) if residuals else ():
+        if cause == "zero-gradient" and any(np.any(predicted[k]) for k in residuals):
+            cause, cost = "branch-missing", cost - 0.6  # other ways lead to the same input
+        yield Candidate(cause, residuals, cost + extra, "", spoil.finding, spoil.hint, contradictions)
 
 
 # ------------------------------------------------------------------------------ reading a record of others' code

@@ -61,17 +61,17 @@ def of_factor(group: Group, words: str) -> Iterator[Spoil]:
 
 def of_sign_within(group: Group, words: str) -> Iterator[Spoil]:
     """1 + t in the place of the factor 1 - t, or a - b in that of a + b."""
-    values = {}
+    values, factor = {}, group[0].parent
     for edge in group:
-        factor = next((e.parent for e in edge.child.edges if e is not edge), edge.parent)
+        others = [e.parent for e in edge.child.edges if e is not edge]
+        if edge.child.op != "multiply" or not others or others[0].op not in ("add", "subtract"):
+            return
+        factor = others[0]
         last = factor.edges[-1] if factor.edges else edge
-        if edge.child.op != "multiply" or factor.op not in ("add", "subtract") or last.slot != 1:
+        if last.slot != 1:
             return
         values[id(edge)] = factor.value - 2 * last.parent.value * last.parts["factor"]
-    name = named(next(e.parent for e in group[0].child.edges if e is not group[0]))
-    finding = (
-        f"the second summand of the factor {name} has the wrong sign on the way to {named(group[0].parent)}{words}"
-    )
+    finding = f"the sign within the factor {named(factor)} is wrong on the way to {named(group[0].parent)}{words}"
     yield Spoil("wrong-sign", 1.4, finding, "Was - written for +?", dict.fromkeys(values, with_operand(values)))
 
 
@@ -110,22 +110,18 @@ def of_mask(group: Group, words: str) -> Iterator[Spoil]:
             "Its output is set to zero, so it must receive none.",
             rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
         )  # fmt: skip
+    limit = group[0].child.op in ("maximum", "minimum", "where")  # so it may be called, too
     yield Spoil(
         "mask-not-applied", 1.0 + extra, f"gradient flows back to {target} where the mask excludes{words}",
         "What the forward pass hides must receive no gradient: was the mask applied on the way back?",
         rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
+        also=(("activation-derivative-missing", 1.2 + extra),) if limit else (),
     )  # fmt: skip
     for k, triangle in _other_triangles(np.asarray(group[0].parts["factor"])):
         yield Spoil(
             "off-by-one", 1.1 + extra, f"the mask's triangle on the way back to {target} begins at the diagonal {k}",
             "np.triu(x, 1) has no diagonal, np.triu(x) has: which does the forward pass hide?",
             rule_for(group, lambda e, dy, kept=triangle: unbroadcast(dy * kept, e.parent.value.shape)),
-        )  # fmt: skip
-    if group[0].child.op in ("maximum", "minimum", "where"):
-        yield Spoil(
-            "activation-derivative-missing", 1.2 + extra, f"the limit of {named(group[0].child)} is not there{words}",
-            "Where a limit holds, the derivative is 0.",
-            rule_for(group, lambda e, dy: unbroadcast(np.broadcast_to(dy, e.child.value.shape), e.parent.value.shape)),
         )  # fmt: skip
     yield Spoil(
         "derivative-at-preactivation", 1.1 + extra, f"the mask on the way back to {target} is (dy > 0){words}",

@@ -55,13 +55,12 @@ def of_slope(group: Group, words: str) -> Iterator[Spoil]:
                     "It is y (1 - y).", rule_for(group, lambda e, dy, v=value: dy * v(e.child.value)), label=name,
                 )  # fmt: skip
     else:
-        more = {"exp": ("logvar-as-sigma",), "absolute": ("wrong-sign",)}
-        causes = (*more.get(op, ()), "missing-factor")
-        for number, cause in enumerate(causes):
-            yield Spoil(
-                cause, 1.3 + 0.1 * number + extra, f"the derivative of {name} is missing{words}",
-                "Which function was it, and what is its derivative?", rule_for(group, lambda e, dy: dy),
-            )  # fmt: skip
+        cause = {"exp": "logvar-as-sigma", "absolute": "wrong-sign"}.get(op, "missing-factor")
+        yield Spoil(
+            cause, 1.3 + extra, f"the derivative of {name} is missing{words}",
+            "Which function was it, and what is its derivative?", rule_for(group, lambda e, dy: dy),
+            also=() if cause == "missing-factor" else (("missing-factor", 1.4 + extra),),
+        )  # fmt: skip
         if op == "sqrt":
             yield Spoil(
                 "missing-factor", 1.3 + extra, f"the root is missing in the derivative of {name}{words}",

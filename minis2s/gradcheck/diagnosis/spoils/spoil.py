@@ -15,7 +15,10 @@ from minis2s.gradcheck.diagnosis.tape.rules import unbroadcast
 
 @dataclass(frozen=True)
 class Spoil:
-    """One mistake: rules for some edges, and what to say if it explains the numbers."""
+    """One mistake: rules for some edges, and what to say if it explains the numbers.
+
+    `also` are other names that the same numbers have, each with its cost.
+    """
 
     cause: str
     cost: float
@@ -28,6 +31,7 @@ class Spoil:
     scales: dict[int, np.ndarray] = field(default_factory=dict)
     detours: dict[int, int] = field(default_factory=dict)
     gradients: Callable[[Sequence[np.ndarray]], list[np.ndarray | None]] | None = None
+    also: tuple[tuple[str, float], ...] = ()
 
 
 Group = Sequence[Edge]

@@ -219,13 +219,13 @@ def of_exchanged(tape: Tape) -> Iterator[Spoil]:
             f"{named(operand_entries(one)[-1])} and {named(operand_entries(other)[-1])} stand in each other's place"
         )
         hint = "Which belongs to which?"
-        causes = ("dropout-new-mask", "missing-factor") if masks else ("wrong-gate", "missing-factor")
-        for number, cause in enumerate(causes):
-            yield Spoil(cause, 1.2 + 0.1 * number, finding, hint, dict.fromkeys(swapped, with_operand(swapped)))
-            for here, there in ((one, other), (other, one)) if masks else ():
-                alone = {id(e): v for e, o in zip(here, there, strict=True) if (v := operand(o)) is not None}
-                finding = f"{named(here[-1].parent)} gets back through the mask of {named(there[-1].parent)}"
-                yield Spoil(cause, 1.1 + 0.1 * number, finding, hint, dict.fromkeys(alone, with_operand(alone)))
+        cause, rule = "dropout-new-mask" if masks else "wrong-gate", with_operand(swapped)
+        yield Spoil(cause, 1.2, finding, hint, dict.fromkeys(swapped, rule), also=(("missing-factor", 1.3),))
+        for here, there in ((one, other), (other, one)) if masks else ():
+            alone = {id(e): v for e, o in zip(here, there, strict=True) if (v := operand(o)) is not None}
+            finding = f"{named(here[-1].parent)} gets back through the mask of {named(there[-1].parent)}"
+            rules = dict.fromkeys(alone, with_operand(alone))
+            yield Spoil(cause, 1.1, finding, hint, rules, also=(("missing-factor", 1.2),))
 
 
 def of_parts(tape: Tape) -> Iterator[Spoil]:

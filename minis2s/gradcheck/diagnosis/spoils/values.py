@@ -106,9 +106,8 @@ def _in_other_order(group: Group, own: list[Entry], right: Sequence[np.ndarray])
     ):
         values = {id(e): right[n] for e, n in zip(group, order, strict=True)}
         finding = f"in the gradient of {named(group[-1].parent)} {name} is read {words}"
-        for name, cost in {"missing-factor": 1.7, cause: 1.5}.items():
-            hint = "Which step does the index stand for?"
-            yield Spoil(name, cost, finding, hint, dict.fromkeys(values, with_operand(values)))
+        rules, hint = dict.fromkeys(values, with_operand(values)), "Which step does the index stand for?"
+        yield Spoil(cause, 1.5, finding, hint, rules, also=(("missing-factor", 1.7),))
 
 
 def _aligned(count: int, values: list[np.ndarray], shift: int) -> list[np.ndarray] | None:
@@ -142,12 +141,12 @@ def _replaced(group: Group, own: list[Entry], kind: Entry, values: list[np.ndarr
         )
     when = {0: "", 1: " of the step after", -1: " of the step before"}[shift]
     finding = finding.replace(wrong, wrong + when, 1) if when else finding
-    also = "derivative-at-preactivation" if edge.kind == "slope" else "missing-factor"  # so it may be called, too
-    gates = {"wrong-gate": 0.3} if is_gate(kind) and edge.kind == "factor" else {}
-    for name, extra in ({also: 0.2} | gates | {cause: 0.0}).items():
-        yield Spoil(
-            name, cost + extra, finding, f"{right} or {wrong}{when}?", dict.fromkeys(by_edge, rule), label=right
-        )
+    also = {"derivative-at-preactivation" if edge.kind == "slope" else "missing-factor": cost + 0.2}
+    if is_gate(kind) and edge.kind == "factor":
+        also["wrong-gate"] = cost + 0.3
+    also.pop(cause, None)
+    hint, rules = f"{right} or {wrong}{when}?", dict.fromkeys(by_edge, rule)
+    yield Spoil(cause, cost, finding, hint, rules, label=right, also=tuple(also.items()))
 
 
 def _cause_of_replacing(edge: Edge, right: Entry, wrong: Entry, shift: int) -> tuple[str, float]:

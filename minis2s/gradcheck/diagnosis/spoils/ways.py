@@ -67,8 +67,8 @@ def of_one_of_many(tape: Tape) -> Iterator[Spoil]:
                 cut = [use for mine in by_parent.values() for use in mine[gone]]
                 finding = f"of the times that {name} is used for {source} only the {which} is in its gradient"
                 hint = "Was it assigned in the loop, `=` instead of `+=`?"
-                for number, cause in enumerate(("one-step-only", "sum-missing")):
-                    yield Spoil(cause, 1.1 + 0.1 * number, finding, hint, rule_for(cut, None))
+                also = (("sum-missing", 1.2),)
+                yield Spoil("one-step-only", 1.1, finding, hint, rule_for(cut, None), also=also)
 
 
 def of_two_ways(tape: Tape) -> Iterator[Spoil]:
@@ -124,8 +124,8 @@ def of_way_around(tape: Tape) -> Iterator[Spoil]:
         cause = cause or ("mask-not-applied" if is_binary(np.asarray(through.parts["factor"])) else "missing-factor")
         for edge in entry.edges:
 
-            def gradients(upstream: Sequence[np.ndarray], edge: Edge = edge, after: int = through.child.number) -> list:
-                arrived = tape.run(tape.injected(upstream), {}, {}, {}, {})[after]
+            def gradients(upstream: Sequence[np.ndarray], edge: Edge = edge, after: Entry = through.child) -> list:
+                arrived = tape.arriving(upstream, after)
                 return tape.backward(upstream, {id(edge): lambda e, dy: e.rule(e, arrived)})
 
             finding = (

@@ -120,6 +120,12 @@ class Tape:
                 arrived[entry.number] = np.array(given, dtype=float) if held is None else held + given
         return arrived
 
+    def arriving(self, upstream: Sequence[np.ndarray], entry: Entry) -> np.ndarray:
+        """The right gradient of a value."""
+        remembered = self.states[entry.number] if upstream is self.upstream else None
+        arrived = (remembered or self.run(self.injected(upstream), {}, {}, {}, {}))[entry.number]
+        return np.zeros_like(entry.value) if arrived is None else arrived
+
     def prepare(self, upstream: Sequence[np.ndarray]) -> None:
         """Remember how far the right backward pass had come at each entry: a mistake changes only what is after it."""
         if len(self.entries) > LARGEST_REMEMBERED:
