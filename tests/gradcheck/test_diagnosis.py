@@ -579,3 +579,9 @@ def test_a_hypothesis_that_fails_does_not_stop_the_report(stage, cause, monkeypa
     report = check(lambda x: (x * x, lambda dy: x * dy), r(3, 4))
     assert report.verdict == "wrong"
     assert report.diagnoses[0].cause == cause
+
+
+def test_a_sum_times_constants_is_diagnosed():
+    k = r(3, 4)
+    report = check(lambda a, b: ((a + b) * k, lambda dy: (2 * dy * k, dy * k)), r(3, 4), r(3, 4))
+    assert report.diagnoses[0].cause == "constant-factor"

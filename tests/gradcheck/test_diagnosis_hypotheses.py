@@ -105,6 +105,7 @@ FOR_OTHERS = {
     "spoils.of_group",
     "spoils.spoils",
     "structure.forgotten_together",
+    "structure.held_against",
     "structure.structure",
 }
 """What runs all hypotheses of a kind, or words what one has found."""

@@ -335,3 +335,45 @@ def matrix(rng):
 def column_network(rng):
     """Examples in columns (D, N); matrices and columns of biases of two layers."""
     return tuple(rng.standard_normal(s) for s in [(3, 5), (4, 3), (4, 1), (2, 4), (2, 1)])
+
+
+def sigmoid_prime(z):
+    """Of what goes into the sigmoid."""
+    return sigmoid(z) * (1 - sigmoid(z))
+
+
+def normal(*shapes, scale=1.0):
+    """Draws arrays of these shapes."""
+    return lambda rng: tuple(scale * rng.standard_normal(s) for s in shapes)
+
+
+def autoencoder_latent(rng):
+    """Data (N, D), matrix and bias of the code (H), matrix and bias of the data."""
+    return tuple(0.8 * rng.standard_normal(s) for s in [(5, 6), (6, 4), (4,), (4, 6), (6,)])
+
+
+def vae_pieces(rng):
+    D, Z = 5, 2
+    x = rng.random((4, D))
+    return x, *(0.6 * rng.standard_normal(s) for s in [(D, Z), (D, Z), (Z, D), (D,)])
+
+
+def pick(p, y):
+    """Of each row of the last axis, the number of the right class."""
+    return np.take_along_axis(p, y[..., None], axis=-1)[..., 0]
+
+
+def minus_one_hot(p, y):
+    """p minus 1 at the right class."""
+    return p - (np.arange(p.shape[-1]) == y[..., None])
+
+
+def softmax_rows(a):
+    e = np.exp(a - a.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def sentences_2_recurrent(rng):
+    """Words (N, T, D), a state (N, H), the weights (D, H), (H, H) and a bias (H,)."""
+    N, T, D, H = 3, 5, 4, 6
+    return draw_2((N, T, D), (N, H), (D, H), (H, H), (H,))(rng)

@@ -9,6 +9,7 @@ from mutants.shared import (
     dropout_inputs,
     rows_matrix_bias,
     sigmoid,
+    sigmoid_prime,
     square_affine_inputs,
     two_relu_layers,
 )
@@ -145,11 +146,6 @@ def columns_tanh_layer_weight_by_input_times_delta(A_prev, W, b):
         return np.dot(W.T, dZ), dW, db
 
     return A, backward
-
-
-def sigmoid_prime(z):
-    """Of what goes into the sigmoid."""
-    return sigmoid(z) * (1 - sigmoid(z))
 
 
 @mutant(
