@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
@@ -12,7 +13,12 @@ from minis2s.optim import OPTIMIZERS, Constant, Cosine, Linear, Noam, Optimizer,
 from minis2s.tasks.settings import setting, update
 from minis2s.training import Plan, RunDirectory, Trainer
 
+logger = logging.getLogger("minis2s.tasks")
+
 SCHEDULES = ("constant", "step", "cosine", "linear", "noam", "plateau")
+WHOLE_RUN = ("cosine", "linear")
+"""Schedules that depend on how long the whole run is."""
+
 EXTENDABLE = ("epochs", "patience", "time_limit")
 """Settings that may change when a run goes on: they say how long, not what."""
 
@@ -27,7 +33,7 @@ class TrainingSettings:
     batch_size: int = setting(64, "examples in a batch", low=1)
     epochs: int = setting(10, "passes over the training data", low=1)
     patience: int | None = setting(None, "stop after so many epochs without a better one, or none", low=1)
-    time_limit: float | None = setting(None, "stop training after so many minutes, or none", low=0)
+    time_limit: float | None = setting(None, "stop training after so many minutes, or none", low=0.01)
     optimizer: str = setting("adam", "optimizer", choices=tuple(OPTIMIZERS))
     lr: float = setting(1e-3, "learning rate, at its peak", low=0)
     momentum: float = setting(0.0, "momentum of sgd", low=0, high=1)
@@ -36,7 +42,7 @@ class TrainingSettings:
     warmup: int = setting(0, "steps of linear warm-up: cosine, linear, noam", low=0)
     decay: float = setting(0.5, "factor of step and plateau", low=0, high=1)
     decay_every: int = setting(1, "epochs between two decays of step, or of waiting of plateau", low=1)
-    clip: float | None = setting(5.0, "upper bound of the gradient's norm, or none", low=0)
+    clip: float | None = setting(5.0, "upper bound of the gradient's norm, or none", low=1e-6)
     seed: int = setting(1, "of the initial weights, the order of the data, dropout and noise", low=0)
 
 
@@ -93,7 +99,7 @@ class Task:
         Raises
         ------
         CheckpointError, DataError
-            If the checkpoint is damaged, or the data are no longer the same.
+            If the checkpoint is damaged or lost, or the data are no longer the same.
         """
         raise NotImplementedError
 
@@ -163,6 +169,12 @@ def resumed_settings(task: Task, run: RunDirectory, changes: Mapping[str, Any]) 
                 f"{run} was trained with {key} = {getattr(before, key)}, which --resume cannot change to "
                 f"{getattr(after, key)}: start a new run ({', '.join(EXTENDABLE)} may change)"
             )
+    if after.epochs != before.epochs and after.schedule in WHOLE_RUN:
+        logger.info(
+            "epochs was %d and is %d now: the learning rate takes up where the %s schedule of the new length would be, "
+            "so the result is not that of %d epochs from the start",
+            *(before.epochs, after.epochs, after.schedule, after.epochs),
+        )
     return after
 
 

@@ -88,7 +88,8 @@ def _verify(path: Path, data: bytes) -> dict[str, Any]:
     """Return the metadata of a file whose digest is right."""
     damaged = CheckpointError(
         f"{path} is damaged (truncated or altered: its checksum is wrong): "
-        "restore a copy, use the run's other checkpoint, or train anew"
+        "restore a copy or train into a new --output; evaluate and the like read best.safetensors "
+        "(last.safetensors if that is removed), --resume reads last.safetensors"
     )
     try:
         description = json.loads(json.loads(_header(data))["__metadata__"]["minis2s"])

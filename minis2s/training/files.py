@@ -15,8 +15,11 @@ def write_atomic(path: Path, data: bytes) -> None:
     Raises
     ------
     CheckpointError
-        If the disk is full or cannot be written to. What stood at `path` is untouched, the temporary file is gone.
+        If the disk is full or cannot be written to, or `path` is a folder or in none that exists. What stood at `path`
+        is untouched, the temporary file is gone.
     """
+    if path.is_dir():
+        raise CheckpointError(f"cannot write {path}: it is a folder; name a file")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -39,10 +42,12 @@ def write_text(path: Path, text: str) -> None:
 
 def unwritable(path: Path, error: OSError) -> CheckpointError:
     """Say in one line that `path` could not be written, that nothing was lost, and how to go on."""
+    if isinstance(error, FileNotFoundError):
+        return CheckpointError(f"cannot write {path}: there is no folder {path.parent}; make it first")
     cause = error.strerror or str(error)
     return CheckpointError(
         f"cannot write {path}: {cause}; what was saved there before is intact: "
-        "make room (or permission) and run the same command with --resume"
+        "make room (or permission) and run the same command again, a training with --resume"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tomllib
@@ -11,7 +12,7 @@ from typing import Any
 
 from minis2s.errors import CheckpointError, ConfigError
 from minis2s.training.checkpoint import FORMAT, other_version
-from minis2s.training.files import unwritable, write_text
+from minis2s.training.files import write_text
 from minis2s.training.log import Log
 
 
@@ -102,10 +103,21 @@ class RunDirectory:
         return cls.open(runs[-1])
 
     def write_config(self, task: str, settings: Mapping[str, Any]) -> None:
-        """Write task and settings. A setting that is None is left out, so that its default, None, stands."""
+        """Write task and settings. A setting that is None is left out, so that its default, None, stands.
+
+        Raises
+        ------
+        CheckpointError
+            If the file cannot be written. Then a directory with nothing in it is removed: there is no run in it.
+        """
         lines = [f"format = {FORMAT}", f"task = {_toml(task)}", "", "[settings]"]
         lines += [f"{key} = {_toml(value)}" for key, value in settings.items() if value is not None]
-        write_text(self.config, "\n".join(lines) + "\n")
+        try:
+            write_text(self.config, "\n".join(lines) + "\n")
+        except CheckpointError as error:
+            with contextlib.suppress(OSError):  # raised if there is something in it
+                self.path.rmdir()
+            raise _not_begun(self.config, error.__cause__ or error) from error
 
     def read_config(self) -> tuple[str, dict[str, Any]]:
         """Task and settings of this run.
@@ -126,12 +138,35 @@ class RunDirectory:
             raise CheckpointError(f"{self.config} names no task or has no [settings]: train anew")
         return task, settings
 
+    def has_checkpoint(self) -> bool:
+        """Whether there is a checkpoint to go on from. Without any, the run never got that far and may begin anew.
+
+        Raises
+        ------
+        CheckpointError
+            If it is lost: beginning anew would overwrite the best model, which is still there.
+        """
+        if self.last.exists() or not self.best.exists():
+            return self.last.exists()
+        raise CheckpointError(
+            f"{self.last} is missing, so that {self} cannot go on; its best model, {self.best.name}, is there and "
+            "usable: restore a copy of last.safetensors, or train into a new --output"
+        )
+
     def _make(self, exist_ok: bool) -> RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=exist_ok)
         except OSError as error:
-            raise unwritable(self.path, error) from error
+            raise _not_begun(self.path, error) from error
         return self
+
+
+def _not_begun(path: Path, error: BaseException) -> CheckpointError:
+    """Say in one line that `path` could not be written; there is nothing yet that --resume could go on with."""
+    cause = getattr(error, "strerror", None) or error
+    return CheckpointError(
+        f"cannot write {path}: {cause}; no run was begun: make room (or permission) and run the same command again"
+    )
 
 
 def _numbered(parent: Path, name: str) -> list[tuple[int, Path]]:

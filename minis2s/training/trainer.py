@@ -6,7 +6,8 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NoReturn, Protocol
 
@@ -32,9 +33,11 @@ SAVE_SECONDS = 300.0
 
 
 SPREAD = 0.01
+STUCK_FOR = 3
+"""Validations in a row: the first answers of a small run are often all alike, and soon no longer."""
 STUCK = (
     "warning: the output no longer depends on the input: every input gets nearly the same answer. More epochs seldom "
-    "help; start anew with a smaller --set lr=..., another --seed or another loss"
+    "help; start anew with another loss, another --set lr=... or another --seed"
 )
 
 
@@ -48,7 +51,8 @@ class Trainable(Protocol):
     Attributes
     ----------
     model : Module
-        With `buffer` (all parameters in one flat array, `.data` and `.grad`), `named_parameters`, `state_dict`.
+        With `buffer` (all parameters in one flat array, `.data` and `.grad`), `named_parameters`, `state_dict`, and
+        `children`, the layers by name.
     rng : numpy.random.Generator
         The PCG64 stream (`numpy.random.default_rng`) of all that is random in a step: dropout, sampling.
     watch : str
@@ -113,6 +117,16 @@ class Plan:
     clip: float | None = None
     check_every: int = 1
 
+    def __post_init__(self) -> None:
+        for name, value in (("time_limit", self.time_limit), ("clip", self.clip)):
+            if value is not None and not value > 0:
+                raise ValueError(f"Plan: {name} is {value}, expected more than 0, or None for no limit")
+
+    @property
+    def seconds(self) -> float:
+        """The time limit in seconds; infinite if there is none."""
+        return math.inf if self.time_limit is None else 60 * self.time_limit
+
 
 @dataclass
 class State:
@@ -166,6 +180,8 @@ class Trainer:
         self._nats: Array
         self._count: Array
         self._squares: Array
+        self._batch: Any = None
+        self._stuck = 0
         self._forget_pending()
 
     # ------------------------------------------------------------------------------------------------ the loop
@@ -228,6 +244,7 @@ class Trainer:
 
     def _step(self, batch: Any, look: bool) -> None:
         """One batch: gradients, a look at them, clipping, the optimizer's step."""
+        self._batch = batch
         self.trainable.model.zero_grad()
         loss, count = self.trainable.loss_and_backward(batch, self.state.step)
         gradient = self._buffer.grad
@@ -277,24 +294,38 @@ class Trainer:
         self._rate_count += count
 
     def _divergence(self, symptom: str) -> DivergenceError:
-        """Name the first layer whose gradient or weight is not finite, and what is left to go on with."""
-        place = self._first_bad_parameter()
+        """Say where the numbers stopped being finite, and what is left to go on with."""
+        place = self._first_bad_place()
         saved = f"{self.run.last} is the last good state" if self.run.last.exists() else "nothing was saved before"
         return DivergenceError(
             f"training diverged in epoch {self.state.epoch + 1}, step {self.state.step + 1}: {symptom} is not finite "
             f"({place}); {saved}: train anew with a smaller --set lr=... or --set clip=..."
         )
 
-    def _first_bad_parameter(self) -> str:
-        largest, size = "", -1.0
-        for name, parameter in self.trainable.model.named_parameters():
-            for kind, array in (("weight", parameter.data), ("gradient", parameter.grad)):
-                top = float(item(abs(array).max()))
-                if not math.isfinite(top):
-                    return f"first in the {kind} of {name}"
-                if kind == "gradient" and top > size:
-                    largest, size = name, top
-        return f"the largest gradient is {size:.3g}, in {largest}"
+    def _first_bad_place(self) -> str:
+        """Look where a step looks: at the weights, then forward through the layers, then backward at the gradients.
+
+        After a loss of NaN every gradient is NaN, so that gradients only tell if all that went before is finite.
+        """
+        named = dict(self.trainable.model.named_parameters())
+        weights = [name for name, parameter in named.items() if not is_finite(parameter.data)]
+        if weights:
+            return "in every weight" if len(weights) == len(named) else f"first in the weight {weights[0]}"
+        sizes = {name: float(item(abs(parameter.grad).max())) for name, parameter in named.items()}
+        outputs = self._bad_outputs()
+        if outputs:
+            return f"first in the output of {outputs[0]}"
+        gradients = [name for name, size in sizes.items() if not math.isfinite(size)]
+        if gradients:
+            return f"first in the gradient of {gradients[-1]}"  # backward runs from the last layer to the first
+        largest = max(sizes, key=sizes.__getitem__)
+        return f"the largest gradient is {sizes[largest]:.3g}, in {largest}"
+
+    def _bad_outputs(self) -> list[str]:
+        """Run the last batch once more, watched: training itself pays nothing for it."""
+        with watched_outputs(self.trainable.model) as bad:
+            self.trainable.loss_and_backward(self._batch, self.state.step)
+        return bad
 
     def _rate(self) -> float:
         """Tokens, or whatever the loss counts, per second of training in this epoch."""
@@ -305,12 +336,12 @@ class Trainer:
         return self.state.seconds
 
     def _out_of_time(self) -> bool:
-        return self._update_seconds() >= 60 * (self.plan.time_limit or math.inf)
+        return self._update_seconds() >= self.plan.seconds
 
     def _fraction(self, batches: int) -> float:
         """The share of the plan that is done, by epochs or by the clock, whichever is nearer its end."""
         by_epochs = (self.state.epoch + self.state.batch / batches) / max(self.plan.epochs, 1)
-        by_clock = self.state.seconds / (60 * (self.plan.time_limit or math.inf))
+        by_clock = self.state.seconds / self.plan.seconds
         return min(max(by_epochs, by_clock), 1.0)
 
     # ----------------------------------------------------------------------------------------------- validation
@@ -318,6 +349,8 @@ class Trainer:
     def _validate(self, complete: bool) -> None:
         """Validate and keep the best. An epoch that time cut short may be the best, but counts for nothing else."""
         rate = self._rate()
+        if not self.run.last.exists():
+            self.save()  # so that no best model ever stands without a checkpoint to go on from
         metrics = self._measure()
         state, value = self.state, metrics[self.trainable.watch]
         best = math.isfinite(value) and (
@@ -339,7 +372,8 @@ class Trainer:
             f"epoch {epoch}/{self.plan.epochs}: loss {loss:.4g}, {compact(rate)} {self.trainable.unit}s/s | {numbers}"
             f"{' (best)' if best else ''} | {clock(seconds)}"
         )
-        if metrics.get("spread", 1.0) < SPREAD:
+        self._stuck = self._stuck + 1 if metrics.get("spread", 1.0) < SPREAD else 0
+        if self._stuck == min(STUCK_FOR, self.plan.epochs):
             self._progress.line(STUCK)
 
     def _measure(self) -> dict[str, float]:
@@ -457,8 +491,48 @@ class Trainer:
 
     def _require_finite_weights(self) -> None:
         """Never let a checkpoint of NaNs replace a good one."""
-        if not item(get_xp(self._buffer.data).isfinite(self._buffer.data).all()):
+        if not is_finite(self._buffer.data):
             raise self._divergence("a weight")
+
+
+def is_finite(value: Any) -> bool:
+    """Whether all numbers are finite in an array, or in the arrays of a tuple; what else is in it has none."""
+    if isinstance(value, tuple):
+        return all(map(is_finite, value))
+    return not hasattr(value, "dtype") or bool(item(get_xp(value).isfinite(value).all()))
+
+
+@contextmanager
+def watched_outputs(model: Any) -> Iterator[list[str]]:
+    """Gather, inside the block, the dotted names of layers whose outputs are not finite, in the order of the run."""
+    bad: list[str] = []
+    names: dict[Any, str] = {}
+    for name, layer in named_layers(model):
+        names.setdefault(layer, name)  # a layer that two others share goes by its first name
+
+    def watch(name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*args: Any, **kwargs: Any) -> Any:
+            output, backward = forward(*args, **kwargs)
+            if not is_finite(output):
+                bad.append(name)
+            return output, backward
+
+        return watched
+
+    for layer, name in names.items():
+        layer.forward = watch(name, layer.forward)
+    try:
+        yield bad
+    finally:
+        for layer in names:
+            del layer.forward  # the class's own is behind it
+
+
+def named_layers(module: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """All layers below `module` with their dotted names."""
+    for name, child in module.children():
+        yield prefix + name, child
+        yield from named_layers(child, f"{prefix}{name}.")
 
 
 def add_prefix(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -76,7 +76,7 @@ def test_every_truncation_and_an_appended_byte_are_noticed(saved):
     data = saved.read_bytes()
     for wrong in [data[:n] for n in range(0, len(data), 7)] + [data[:-1], data + b"\0"]:
         saved.write_bytes(wrong)
-        with pytest.raises(CheckpointError, match=r"x\.safetensors is damaged.*train anew") as info:
+        with pytest.raises(CheckpointError, match=r"x\.safetensors is damaged.*train into a new --output") as info:
             load_checkpoint(saved)
         assert "\n" not in str(info.value)
 

@@ -49,6 +49,34 @@ def test_numbered_runs_count_on_and_the_latest_is_found(tmp_path):
     assert RunDirectory.create_numbered(parent, "dates").path.name == "dates-100"
 
 
+def test_a_run_that_never_got_to_its_config_leaves_nothing(tmp_path, monkeypatch):
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    run = RunDirectory.create_numbered(tmp_path, "dates")
+    with pytest.raises(CheckpointError, match="No space left on device; no run was begun: .* the same command") as info:
+        run.write_config("dates", {})
+    assert "--resume" not in str(info.value), "that would go on with an older run"
+    assert not run.path.exists()
+    mine = RunDirectory.create(tmp_path / "mine")
+    (mine / "thesis.doc").touch()
+    with pytest.raises(CheckpointError, match="No space left"):
+        mine.write_config("dates", {})
+    assert (mine / "thesis.doc").exists()
+
+
+def test_a_lost_checkpoint_is_not_one_that_never_was(tmp_path):
+    run = RunDirectory.create(tmp_path / "r")
+    assert not run.has_checkpoint()
+    run.best.touch()
+    with pytest.raises(CheckpointError, match=r"last\.safetensors is missing.*best\.safetensors, is there") as info:
+        run.has_checkpoint()
+    assert "\n" not in str(info.value)
+    run.last.touch()
+    assert run.has_checkpoint()
+
+
 def test_no_latest(tmp_path):
     with pytest.raises(CheckpointError, match=r"no run .*dates-N to go on with: leave out --resume"):
         RunDirectory.open_latest(tmp_path / "runs", "dates")

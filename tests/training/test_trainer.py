@@ -6,8 +6,10 @@ import signal
 import numpy as np
 import pytest
 
+from minis2s.data.batching import collate
 from minis2s.errors import CheckpointError
-from minis2s.training import DivergenceError, RunDirectory, load_checkpoint, load_weights
+from minis2s.models import Seq2Seq, Seq2SeqConfig
+from minis2s.training import DivergenceError, Plan, RunDirectory, load_checkpoint, load_weights
 from minis2s.training import trainer as module
 
 LEARNS = {"epochs": 4}
@@ -341,9 +343,103 @@ def test_weights_that_are_not_finite_never_replace_a_checkpoint(make_trainer, re
     trainable.on_validate = spoil
     trainer = make_trainer(trainable=trainable)
     trainer.resume()
-    with pytest.raises(DivergenceError, match="first in the weight of weight"):
+    with pytest.raises(DivergenceError, match=r"\(first in the weight weight\)"):
         trainer.fit()
     assert trainer.run.last.read_bytes() == good
+
+
+class Pairs:
+    """A tiny translator, two batches an epoch."""
+
+    watch, higher_is_better, unit = "loss", False, "token"
+
+    def __init__(self):
+        shape = Seq2SeqConfig(9, 9, embedding=4, hidden=3, layers=2, dropout=0.1)
+        self.rng = np.random.default_rng(0)
+        self.model = Seq2Seq(shape, self.rng)
+        self.parameters = dict(self.model.named_parameters())
+
+    def batches(self, epoch):
+        return [collate([[4, 5], [6, 7, 8]], [[k, 8, 4], [5]], [0, 1]) for k in (5, 6)]
+
+    def loss_and_backward(self, batch, step):
+        return self.model.loss_and_backward(batch)
+
+    def validate(self):
+        return {"loss": 1.0}
+
+    def extra_state(self):
+        return {}
+
+
+PLACES = ["encoder.embedding.weight", "encoder.rnn.weight_hh_l0", "bridge.h.bias", "decoder.attention.weight",
+          "decoder.combine.weight", "decoder.output.bias"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_a_weight_that_is_not_finite_is_named_and_not_the_gradients_that_it_spoils(make_trainer, name):
+    trainable = Pairs()
+    trainable.parameters[name].data.flat[-1] = np.nan
+    with pytest.raises(DivergenceError, match=rf"step 1: the loss is not finite \(first in the weight {name}\)"):
+        make_trainer(trainable=trainable).fit()
+
+
+@pytest.mark.parametrize("layer", ["decoder.attention", "decoder.output"])
+def test_finite_weights_that_overflow_are_named_by_their_output(make_trainer, layer):
+    trainable = Pairs()
+    trainable.model.buffer.data *= 50  # what each layer hands on is near 1 or -1
+    weight = trainable.parameters[f"{layer}.weight"].data
+    weight[...] = np.where(weight > 0, 1, -1) * np.float32(3e38)
+    with pytest.raises(DivergenceError, match=rf"\(first in the output of {layer}\)") as info:
+        make_trainer(trainable=trainable).fit()
+    assert "\n" not in str(info.value)
+    assert all("forward" not in vars(module) for module in trainable.model.modules()), "nothing is watched any more"
+
+
+def test_a_gradient_that_overflows_is_named_where_backward_meets_it_first(make_trainer):
+    trainable = Pairs()
+
+    def spoil(batch, step):
+        answer = trainable.model.loss_and_backward(batch)
+        for name in ("encoder.rnn.weight_hh_l0", "bridge.h.bias", "decoder.attention.weight"):
+            trainable.parameters[name].grad.fill(np.inf)
+        return answer
+
+    trainable.loss_and_backward = spoil
+    with pytest.raises(DivergenceError, match=r"first in the gradient of decoder\.attention\.weight\)"):
+        make_trainer(trainable=trainable).fit()
+
+
+def test_if_every_weight_is_bad_none_is_blamed(make_trainer):
+    trainable = Pairs()
+    trainable.model.buffer.data.fill(np.nan)
+    with pytest.raises(DivergenceError, match=r"\(in every weight\)"):
+        make_trainer(trainable=trainable).fit()
+
+
+@pytest.mark.parametrize("limit", [{"time_limit": 0}, {"clip": 0.0}, {"clip": float("nan")}])
+def test_a_limit_of_nothing_is_a_programming_error(limit):
+    with pytest.raises(ValueError, match=rf"{next(iter(limit))} is .*, expected more than 0, or None"):
+        Plan(1, **limit)
+
+
+def test_a_best_model_never_stands_without_a_checkpoint_to_go_on_from(make_trainer, monkeypatch):
+    def cut(*args):
+        raise SystemError("the power is cut")
+
+    with monkeypatch.context() as power:
+        power.setattr(module.Trainer, "_finish_epoch", cut)
+        trainer = make_trainer("broken")
+        with pytest.raises(SystemError):
+            trainer.fit()
+    assert trainer.run.best.exists()
+    again = make_trainer("broken")
+    assert again.run.has_checkpoint()
+    again.resume()
+    again.fit()
+    whole = make_trainer("whole")
+    whole.fit()
+    assert result(again.run) == result(whole.run)
 
 
 def test_a_nan_is_noticed_within_the_interval(make_trainer, regression):
