@@ -6,7 +6,9 @@ Commands import what they need when they run, so that `minis2s --help` answers a
 from __future__ import annotations
 
 import argparse
+import io
 import logging
+import math
 import os
 import shlex
 import sys
@@ -30,6 +32,7 @@ logger = logging.getLogger("minis2s")
 
 RUNS = "runs"
 MOST_MAPS = 12
+PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 
 MAIN_HELP = """\
 examples:
@@ -77,6 +80,10 @@ DENOISE_HELP = """\
 examples:
   minis2s denoise runs/denoising-1 scan-*.png --output clean
   minis2s denoise runs/denoising-1 photo.png --resize
+"""
+ENCODE_HELP = """\
+examples:
+  minis2s encode runs/features-1 scan-*.png --output codes.npz       read it with numpy.load: codes, names
 """
 GENERATE_HELP = """\
 examples:
@@ -134,8 +141,13 @@ def train(args: argparse.Namespace) -> int:
             logger.info("go on with: %s", _resume_command(task, run, args.device))
             return 130
         logger.info("%s; the best epoch was %s", reason, trainer.state.best_epoch)
-        _write_curves(run, task)
-        print(task.report(run, trainer, device))
+        try:
+            _write_curves(run, task)
+            print(task.report(run, trainer, device))
+        except KeyboardInterrupt:
+            command = _resume_command(task, run, args.device)
+            logger.info("the model is saved in %s; score it and draw its pictures with: %s", run, command)
+            return 130
     return 0
 
 
@@ -207,30 +219,32 @@ def evaluate(args: argparse.Namespace) -> int:
 def translate(args: argparse.Namespace) -> int:
     """`minis2s translate`."""
     from minis2s.backend import prepare_process, use_device
+    from minis2s.tasks import load_task
+    from minis2s.tasks.report import AttentionMaps
+    from minis2s.tasks.sequence import SequenceTask
+    from minis2s.tasks.settings import update
     from minis2s.training import RunDirectory
 
     run = RunDirectory.open(args.directory)
-    task, settings = run.read_config()
-    if "beam" not in settings:
-        raise ConfigError(f"{run} is a run of the task {task!r}, which does not translate: name another run")
-    beam = max(args.beam or settings["beam"], args.n_best)
-    drawn: list[Translation] = []
+    task = load_task(run.read_config()[0])
+    if not isinstance(task, SequenceTask):
+        raise ConfigError(f"{run} is a run of the task {task.name!r}, which does not translate: name another run")
+    settings = task.stored(run, args.beam)
+    settings = update(settings, {"beam": max(settings.beam, args.n_best)}, task.name)
+    maps = AttentionMaps(MOST_MAPS)
     prepare_process()
     with use_device(args.device) as device:
         translator = _load(run, device)
         if args.attention and translator.model.config.context != "attention":
             raise ConfigError(f"the model in {run} has no attention to draw: train one with --set context=attention")
         for n, text in enumerate(args.text or _standard_input(), start=1):
-            answers = _answer(translator, text, n, beam, args.n_best, settings["alpha"])
+            answers = _answer(translator, text, n, settings.beam, args.n_best, settings.alpha)
             for answer in answers:
                 print(answer.text if args.n_best == 1 else f"{answer.score:.4f}\t{answer.text}", flush=True)
-            if args.attention and len(drawn) < MOST_MAPS:
-                drawn.append(answers[0])
-    if args.attention and drawn:
-        from minis2s.tasks.report import draw_attention
-
-        draw_attention(Path(args.attention), drawn)
-        logger.info("attention drawn in %s", args.attention)
+            if args.attention:
+                maps.add(answers[0])
+    if args.attention:
+        maps.save(Path(args.attention))
     return 0
 
 
@@ -252,6 +266,8 @@ def _load(run: RunDirectory, device: str) -> Translator:
 
 def _standard_input() -> Iterator[str]:
     """Lines as they come."""
+    if sys.stdin is None:  # closed, as `<&-` does it
+        raise DataError("there is no text, and standard input is closed: name a text after the run directory")
     if sys.stdin.isatty():
         logger.info("one sentence a line; Ctrl-D ends")
     for n, line in enumerate(sys.stdin.buffer, start=1):
@@ -264,18 +280,20 @@ def _standard_input() -> Iterator[str]:
 def compress(args: argparse.Namespace) -> int:
     """`minis2s compress`."""
     from minis2s.backend import use_device
-    from minis2s.metrics import psnr
+    from minis2s.metrics import psnr, ssim
     from minis2s.tasks.compression import TASK, Codec
     from minis2s.training import RunDirectory, write_atomic
 
+    if Path(args.output).suffix.lower() in PICTURES:
+        raise ConfigError(f"{args.output} is a picture's name; compress writes a file of its own kind: name it out.m2s")
     with use_device(args.device) as device:
         codec = Codec.load(RunDirectory.open(args.directory), device)
         pixels = TASK.read(codec.model, [args.input], args.resize).pixels
         data = codec.compress(pixels[0], args.bits)
         back = codec.decompress(args.output, data)
     write_atomic(Path(args.output), data)
-    size, quality = len(data), psnr(back[None], pixels)[0]
-    print(f"{args.output}: {size} bytes, {8 * size / pixels[0, 0].size:.2f} bits per pixel, PSNR {quality:.1f} dB")
+    rate = f"{len(data)} bytes, {8 * len(data) / pixels[0, 0].size:.2f} bits per pixel"
+    print(f"{args.output}: {rate}, PSNR {psnr(back[None], pixels)[0]:.1f} dB, SSIM {ssim(back[None], pixels)[0]:.3f}")
     return 0
 
 
@@ -296,20 +314,31 @@ def decompress(args: argparse.Namespace) -> int:
 
 def denoise(args: argparse.Namespace) -> int:
     """`minis2s denoise`."""
-    from minis2s.backend import to_numpy, use_device
+    from minis2s.backend import use_device
     from minis2s.gallery import save_image
     from minis2s.tasks.denoising import TASK
+    from minis2s.tasks.pictures import mapped
     from minis2s.training import RunDirectory
 
+    paths = _denoised(args.input, args.output)
     with use_device(args.device) as device:
         model = TASK.load(RunDirectory.open(args.directory), device)
-        pictures = TASK.read(model, args.input, args.resize)
-        denoised = to_numpy(model.net.reconstruct(pictures.pixels))
-    for name, pixels in zip(args.input, denoised, strict=True):
-        path = Path(args.output or Path(name).parent) / f"{Path(name).stem}.denoised.png"
+        denoised = mapped(model.net.reconstruct, TASK.read(model, args.input, args.resize).pixels)
+    for path, pixels in zip(paths, denoised, strict=True):
         save_image(pixels, path)
         print(path)
     return 0
+
+
+def _denoised(names: Sequence[str], folder: str | None) -> list[Path]:
+    """Where to write what is made of each picture; no two of them at one place."""
+    paths: dict[Path, str] = {}
+    for name in names:
+        path = Path(folder or Path(name).parent) / f"{Path(name).stem}.denoised.png"
+        if path in paths:
+            raise ConfigError(f"{paths[path]} and {name} would both become {path}: denoise one after the other")
+        paths[path] = name
+    return list(paths)
 
 
 def encode(args: argparse.Namespace) -> int:
@@ -319,13 +348,16 @@ def encode(args: argparse.Namespace) -> int:
     from minis2s.backend import use_device
     from minis2s.tasks.autoencoding import encode as codes_of
     from minis2s.tasks.features import TASK
-    from minis2s.training import RunDirectory
+    from minis2s.training import RunDirectory, write_atomic
 
     with use_device(args.device) as device:
         model = TASK.load(RunDirectory.open(args.directory), device)
         codes = codes_of(model.net, TASK.read(model, args.input, args.resize).pixels)
-    np.savez_compressed(args.output, codes=codes.reshape(len(codes), -1), names=np.array(args.input))
-    print(f"{args.output}: codes of {len(codes)} pictures, {codes[0].size} numbers each")
+    path, buffer = Path(args.output), io.BytesIO()
+    path = path if path.suffix else path.with_suffix(".npz")
+    np.savez_compressed(buffer, codes=codes.reshape(len(codes), -1), names=np.array(args.input))
+    write_atomic(path, buffer.getvalue())
+    print(f"{path}: codes of {len(codes)} pictures, {codes[0].size} numbers each")
     return 0
 
 
@@ -420,11 +452,11 @@ def build_parser() -> argparse.ArgumentParser:
     sub.add_argument("--resume", action="store_true", help="go on with the run in --output, or else the latest")
     _add_device(sub)
 
-    sub = command(evaluate, "score a model on held-out pairs", EVALUATE_HELP)
+    sub = command(evaluate, "score a model on held-out pairs or pictures", EVALUATE_HELP)
     _add_directory(sub)
     sub.add_argument("--data", metavar="PATH", help="score on these data (default: the run's own test part)")
     sub.add_argument("--json", action="store_true", help="print one JSON object and nothing else")
-    sub.add_argument("--hypotheses", metavar="FILE", help="write the translations there, a line each")
+    sub.add_argument("--hypotheses", metavar="FILE", help="write the translations there, a line each (texts only)")
     _add_resize(sub)
     _add_beam(sub)
     _add_device(sub)
@@ -458,7 +490,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_resize(sub)
     _add_device(sub)
 
-    sub = command(encode, "write the codes of pictures, as features for other programs")
+    sub = command(encode, "write the codes of pictures, as features for other programs", ENCODE_HELP)
     _add_directory(sub)
     sub.add_argument("input", metavar="PNG", nargs="+", help="pictures")
     sub.add_argument("--output", metavar="NPZ", required=True, help="the file to write, with arrays codes and names")
@@ -469,8 +501,10 @@ def build_parser() -> argparse.ArgumentParser:
     _add_directory(sub)
     sub.add_argument("output", metavar="PNG", help="the sheet of pictures to write")
     sub.add_argument("--count", type=_positive, default=64, metavar="N", help="how many (default: 64)")
-    sub.add_argument("--temperature", type=float, default=1.0, metavar="T", help="below 1: likelier, more alike")
-    sub.add_argument("--seed", type=int, default=1, metavar="N", help="another one draws others (default: 1)")
+    sub.add_argument(
+        "--temperature", type=_not_negative, default=1.0, metavar="T", help="below 1: likelier, more alike"
+    )
+    sub.add_argument("--seed", type=_seed, default=1, metavar="N", help="another one draws others (default: 1)")
     _add_device(sub)
 
     sub = command(tasks, "list the tasks, or the settings of one")
@@ -560,12 +594,31 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _seed(text: str) -> int:
+    """A whole number, at least 0."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, at least 0")
+    return int(text)
+
+
+def _not_negative(text: str) -> float:
+    """A number, at least 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number, at least 0")
+    return number
+
+
 # ---------------------------------------------------------------------------------------------------------------- main
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0, 1 if a check failed, 2 for an error, 130 after Ctrl-C."""
     os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", SLEEP_AT_ONCE)
+    _write_utf8()
     args = _parse(argv)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
@@ -575,6 +628,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return args.run(args)
     except UserError as error:
         return _fail(str(error))
+    except MemoryError as error:
+        what = str(error).partition("\n")[0] or "no more is left"
+        return _fail(f"out of memory: {what}; use a smaller --set batch_size=... or hidden=..., or a narrower beam")
+    except UnicodeEncodeError as error:
+        return _fail(f"{error.object!r} cannot be written as UTF-8: rename that file, or mend that text")
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the flush at exit is quiet too
         return 141
@@ -585,6 +643,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     finally:
         logger.removeHandler(handler)
+
+
+def _write_utf8() -> None:
+    """Write UTF-8, as texts are read, whatever the locale; a terminal may know less, and gets escapes for the rest."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding=None if stream.isatty() else "utf-8", errors="backslashreplace")
 
 
 def _fail(message: str) -> int:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#d9730d", "#8a8a8a"
+MOST_CHARACTERS = 24
+"""Of a token in a picture; the rest of a longer one is left out."""
 _NOT_METRICS = {"event", "epoch", "step", "train_loss", "best", "seconds"}
 _IN_LOSS = {"perplexity", "perplexity_free", "loss", "spread"}
 """Drawn beside the training loss, or not at all."""
@@ -97,14 +99,16 @@ def _draw_losses(ax: Axes, losses: list[Record], validations: list[Record], unit
 def _draw_metric(ax: Axes, name: str, validations: list[Record]) -> None:
     points = [(r["epoch"], r[name]) for r in validations if r.get(name) is not None]
     if points:
-        ax.plot(*zip(*points, strict=True), color=ORANGE, marker="o", markersize=4)
+        ax.plot(*zip(*points, strict=True), color=ORANGE, marker="o", markersize=4, clip_on=False)
     best = [r for r in validations if r["best"] and r.get(name) is not None]
     if best:
         epoch, value = best[-1]["epoch"], best[-1][name]
-        ax.plot([epoch], [value], "o", color=BLUE, markersize=8, fillstyle="none")
+        ax.plot([epoch], [value], "o", color=BLUE, markersize=8, fillstyle="none", clip_on=False)
         label = f"{value:.3g} in the epoch that is kept ({epoch})"
         ax.annotate(label, (0.97, 0.05), xycoords="axes fraction", ha="right", color=BLUE, fontsize=9)
         ax.margins(y=0.15)
+    if points and min(value for _, value in points) >= 0:
+        ax.set_ylim(bottom=max(ax.get_ylim()[0], 0))  # no share is below 0
     label = _UNITS.get(name, name.replace("_", " "))
     ax.set(title=f"validation: {label.split(' (')[0]}", xlabel="epoch", ylabel=label)
     _finish(ax, validations)
@@ -167,10 +171,12 @@ def attention_maps(examples: Sequence[tuple[np.ndarray, Sequence[str], Sequence[
             )
     widths = [_margin(target) + 0.36 * len(source) + 0.3 for _, source, target in examples]
     height = max(_margin(source) + 0.36 * len(target) for _, source, target in examples) + 0.2
-    rows = math.ceil(len(examples) / max(14 // max(widths), 1))
+    square = round(math.sqrt(len(examples) * height / max(widths)))
+    rows = math.ceil(len(examples) / max(14 // max(widths), square))
     columns = math.ceil(len(examples) / rows)
     width = max(columns * max(widths) + 0.6, 4.6)
-    figure = Figure(figsize=(width, rows * height + 0.3), dpi=120, layout="constrained")
+    # The other layout, "constrained", cuts labels off where maps of one column differ in shape.
+    figure = Figure(figsize=(width, rows * height + 0.3), dpi=120, layout="compressed")
     axes = figure.subplots(rows, columns, squeeze=False).ravel().tolist()
     images = [_draw_attention(ax, *example) for ax, example in zip(axes, examples, strict=False)]
     for ax in axes[len(examples) :]:
@@ -205,7 +211,7 @@ def _draw_attention(ax: Axes, weights: np.ndarray, source: Sequence[str], target
 
 def _margin(tokens: Sequence[str]) -> float:
     """Inches that the labels of an axis need beside it."""
-    return 0.5 + 0.08 * max(map(len, tokens), default=0)
+    return 0.5 + 0.08 * min(max(map(len, tokens), default=0), MOST_CHARACTERS)
 
 
 def axis_labels(tokens: Sequence[str]) -> tuple[list[str], bool]:
@@ -223,7 +229,9 @@ def axis_labels(tokens: Sequence[str]) -> tuple[list[str], bool]:
 
 
 def _visible(token: str) -> str:
-    """A token as a label: a space is shown as an open box, and nothing is taken for a formula."""
+    """A token as a label: cut if long, a space shown as an open box, and nothing taken for a formula."""
+    if len(token) > MOST_CHARACTERS:
+        token = token[: MOST_CHARACTERS - 1] + "…"
     return token.replace(" ", "␣").replace("$", r"\$")
 
 

@@ -161,6 +161,8 @@ def test_an_unknown_task(folder, complaint):
         (["--set", "hidden"], "key=value"),
         (["--set", "hidden=big"], "hidden is 'big', expected a whole number"),
         (["--set", "dropout=1.5"], "dropout is 1.5, expected a number from 0"),
+        (["--set", "time_limit=0"], "time_limit is 0, expected a number, at least 0.01"),
+        (["--set", "clip=0"], "clip is 0, expected a number, at least 1e-06"),
         (["--set", "cell=ltsm"], "did you mean 'lstm'"),
         (["--set", "peeky=true"], "these settings do not go together"),
         (["--set", "score=dot", "--set", "bidirectional=true"], "bidirectional = false"),
@@ -232,8 +234,28 @@ def test_resuming_from_a_damaged_checkpoint_keeps_the_other(folder, complaint):
     path = folder / "run" / "last.safetensors"
     path.write_bytes(path.read_bytes()[:-1])
     before = contents(folder)
-    assert "last.safetensors is damaged" in complaint("train", "translation", "--output", "run", "--resume")
+    line = complaint("train", "translation", "--output", "run", "--resume")
+    assert "last.safetensors is damaged" in line
+    assert "restore a copy or train into a new --output; evaluate and the like read best.safetensors" in line
     assert contents(folder) == before
+    assert main(["translate", "run", "y"]) == 0
+
+
+def test_the_best_model_is_not_overwritten_if_the_last_checkpoint_is_lost(folder, complaint):
+    (folder / "run" / "last.safetensors").unlink()
+    before = contents(folder)
+    line = complaint("train", "translation", "--output", "run", "--resume")
+    assert "last.safetensors is missing" in line
+    assert "train into a new --output" in line
+    assert contents(folder) == before
+    assert main(["evaluate", "run"]) == 0
+
+
+def test_a_damaged_best_model_is_replaced_by_the_last_one_as_the_message_says(folder, complaint):
+    path = folder / "run" / "best.safetensors"
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "(last.safetensors if that is removed)" in complaint("translate", "run", "y")
+    path.unlink()
     assert main(["translate", "run", "y"]) == 0
 
 
@@ -284,13 +306,21 @@ def test_a_disk_that_is_full_from_the_start(folder, complaint, monkeypatch):
     assert {name: data for name, data in contents(folder).items() if "/new/" not in name} == before
 
 
+def test_a_disk_that_is_full_leaves_no_numbered_directory_for_resume_to_miss(folder, complaint, monkeypatch):
+    monkeypatch.setattr(os, "fsync", _full)
+    line = complaint("train", "translation", "--data", "pairs.tsv", *TINY)
+    assert "no run was begun" in line
+    assert "--resume" not in line
+    assert list((folder / "runs").iterdir()) == []
+
+
 def test_a_disk_that_is_full_when_the_second_epoch_is_saved(folder, complaint, monkeypatch):
     replace, last = os.replace, []
 
     def fill(source, target):
         if str(target).endswith("last.safetensors"):
             last.append(target)
-            if len(last) == 2:
+            if len(last) == 3:  # the first is before the first validation, then one after each
                 _full()
         replace(source, target)
 

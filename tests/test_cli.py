@@ -306,6 +306,27 @@ def test_a_reader_that_goes_away_is_no_error():
     assert result.stderr == b""
 
 
+def test_output_is_utf_8_whatever_the_locale():
+    code = r"import minis2s.cli as c; c._write_utf8(); print('\u6211 \u00e9 \udce9')"
+    locale = os.environ | {"PYTHONIOENCODING": "cp1252"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, env=locale)
+    assert done.stdout.decode("utf-8").strip() == "\u6211 \u00e9 \\udce9"
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError("Unable to allocate 9 TiB"), UnicodeEncodeError("utf-8", "\udce9", 0, 1, "")]
+)
+def test_too_little_memory_and_strange_names_are_one_line(run, monkeypatch, capsys, error):
+    def fail(*args, **kwargs):
+        raise error
+
+    monkeypatch.setattr("minis2s.tasks.translator.Translator.load", fail)
+    assert main(["translate", run, "I see a cat."]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith("minis2s: error: ")
+    assert line.count("\n") == 1
+
+
 def test_ctrl_c_anywhere_is_130(run, monkeypatch):
     def press(*args, **kwargs):
         raise KeyboardInterrupt
@@ -313,6 +334,24 @@ def test_ctrl_c_anywhere_is_130(run, monkeypatch):
     monkeypatch.setattr("minis2s.tasks.translator.greedy", press)
     monkeypatch.setattr("minis2s.tasks.translator.beam_search", press)
     assert main(["translate", run, "I see a cat."]) == 130
+
+
+@pytest.mark.parametrize("place", ["minis2s.tasks.report.write_curves", "minis2s.tasks.sequence.write_report"])
+def test_ctrl_c_after_the_training_tells_where_the_model_is(trained, tmp_path, monkeypatch, capsys, place):
+    def press(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("minis2s.tasks.report.save_figure", lambda figure, path: Path(path).touch())
+    output_to = str(tmp_path / "new")
+    with monkeypatch.context() as keyboard:
+        keyboard.setattr(place, press)
+        words = ["--data", str(trained / "pairs.tsv"), "--output", output_to, *TINY]
+        assert main(["train", "translation", *words]) == 130
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert f"the model is saved in {output_to}" in last
+    assert last.endswith(f"minis2s train translation --output {output_to} --resume")
+    assert main(["train", "translation", "--output", output_to, "--resume"]) == 0
+    assert (tmp_path / "new" / "metrics.json").exists()
 
 
 def test_gradcheck_of_the_library(capsys):

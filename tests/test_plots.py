@@ -8,6 +8,12 @@ from minis2s.metrics import LengthAccuracy
 
 ENGLISH = ["I", "did", "not", "buy", "red", "books", "."]
 FRENCH = ["je", "n'", "ai", "pas", "acheté", "où", "ç", "œ", "É"]
+QUESTIONS = """\
+Can their colleagues call Paul's brother ? / Est -ce que leurs collègues peuvent appeler le frère de Paul ?
+Can you give Emma a red umbrella ? / Est -ce que tu peux donner un parapluie rouge à Emma ?
+Is this black coat old ? / Est -ce que ce manteau noir est vieux ?
+Can Louis and Emma give Alice a difficult book ? / Est -ce que Louis et Emma peuvent donner un livre difficile à Alice ?
+"""
 CHINESE = ["我", "没", "买", "书", "。", "Tom", "</s>"]
 
 
@@ -86,6 +92,33 @@ def test_several_maps_in_one_picture(tmp_path):
     pixels(figure, tmp_path)
 
 
+def test_no_label_is_cut_where_maps_differ_in_shape():
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    pairs = [[[*side.split(), "</s>"] for side in line.split("/")] for line in QUESTIONS.splitlines()]
+    examples = [(weights(target, source), source, target) for source, target in pairs]
+    figure = plots.attention_maps(examples, "four")
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    width, height = figure.bbox.size
+    for box in (ax.get_tightbbox(canvas.get_renderer()) for ax in figure.axes):
+        assert 0 < box.x0 < box.x1 < width
+        assert 0 < box.y0 < box.y1 < height
+
+
+def test_a_long_token_is_cut_and_does_not_make_the_picture_larger():
+    tokens = ["x" * 100_000, "y"]
+    figure = plots.attention_map(weights(tokens, tokens), tokens, tokens)
+    assert tick_labels(figure)[0] == ["x" * 23 + "…", "y"]
+    assert max(figure.get_size_inches()) < 6
+
+
+def test_many_maps_make_a_picture_that_is_about_square():
+    tokens = ENGLISH * 5
+    width, height = plots.attention_maps([(weights(tokens, tokens), tokens, tokens)] * 12).get_size_inches()
+    assert 1 / 2 < width / height < 2
+
+
 def test_weights_of_another_shape_are_refused():
     with pytest.raises(ValueError, match=r"shape \(7, 9\), expected \(9, 7\)"):
         plots.attention_map(weights(FRENCH, ENGLISH).T, ENGLISH, FRENCH)
@@ -114,6 +147,13 @@ def test_learning_curves(tmp_path, epochs):
     np.testing.assert_allclose(exact.lines[0].get_ydata(), 1 - 1 / np.arange(1, epochs + 1))
     assert len(bleu.texts) == 1
     pixels(figure, tmp_path)
+
+
+def test_the_axis_of_a_share_begins_at_zero():
+    log = [{**r, "exact": 0.0} if r["event"] == "validation" else r for r in records(3)]
+    assert plots.learning_curves(log).axes[1].get_ylim()[0] == 0
+    log = [{**r, "exact": -1.0} if r["event"] == "validation" else r for r in records(3)]
+    assert plots.learning_curves(log).axes[1].get_ylim()[0] < -1
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])

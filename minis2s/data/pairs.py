@@ -40,7 +40,7 @@ def read_tsv(path: Path | str, on_error: str = "skip") -> list[Pair]:
     Raises
     ------
     DataError
-        If the file cannot be read, is not UTF-8, has no pair, or has a bad line that is to be refused.
+        If the file cannot be read, is not UTF-8, has a zero byte, no pair, or a bad line that is to be refused.
     """
     rows = [line.split("\t")[:2] for line in _lines(path)]
     pairs = _pairs(rows, f"{path}", on_error)
@@ -103,9 +103,16 @@ def _lines(path: Path | str) -> list[str]:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise _not_utf8(path, data, error.start) from None
-    if "\0" in text:
+    if data.count(b"\0") > len(data) // 4:  # of UTF-16 without its mark, about every other byte is zero
         raise _not_utf8(path, data, data.index(b"\0"))
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+    for number, line in enumerate(lines, start=1):
+        if "\0" in line:
+            name, cleaned = shlex.quote(str(path)), shlex.quote(f"{path}.clean")
+            raise DataError(
+                f"{path}, line {number}: there is a zero byte (NUL), which is no part of a text: delete it, "
+                f"for example with `tr -d '\\000' < {name} > {cleaned}`"
+            )
     return lines[:-1] if lines[-1] == "" else lines
 
 

@@ -37,6 +37,7 @@ class Dates(SequenceTask):
     name: ClassVar[str] = "dates"
     summary: ClassVar[str] = "dates in 15 languages to ISO: 'mercredi 5 mars 2014' to '2014-03-05', by character"
     settings_type: ClassVar[type[SequenceSettings]] = DatesSettings
+    without_data: ClassVar[tuple[str, ...]] = ("to",)
 
     def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
         """One recipe."""

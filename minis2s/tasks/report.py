@@ -20,6 +20,8 @@ logger = logging.getLogger("minis2s.tasks")
 
 SAMPLES = 10
 MAPS = 4
+MOST_TOKENS = 40
+"""Of a sentence, on either side, whose attention is drawn: who would read more, and a map grows with the square."""
 
 
 def write_curves(run: RunDirectory, title: str, unit: str) -> None:
@@ -39,9 +41,11 @@ def write_report(run: RunDirectory, title: str, pairs: Sequence[Pair], evaluatio
     write_text(run.metrics, dumps(evaluation.scores) + "\n")
     samples = format_samples(pairs, evaluation.translations)
     write_text(run / "samples.txt", samples + "\n")
-    maps = [t for t in interesting(pairs, evaluation.translations) if t.attention is not None]
+    maps = interesting(pairs, evaluation.translations)
     if maps:
         draw_attention(run / "attention.png", maps, f"{title}: held-out examples")
+    elif any(t.attention is not None for t in evaluation.translations):
+        logger.info("no attention drawn: every sentence or answer has more than %d tokens", MOST_TOKENS)
     lengths = [len(t.source_tokens) for t in evaluation.translations]
     by_length = accuracy_by_length([t.text for t in evaluation.translations], [p.target for p in pairs], lengths)
     save_figure(length_accuracy(by_length, longest, f"{title}: accuracy by length"), run / "lengths.png")
@@ -82,7 +86,10 @@ def format_samples(pairs: Sequence[Pair], translations: Sequence[Translation]) -
 
 
 def interesting(pairs: Sequence[Pair], translations: Sequence[Translation], count: int = MAPS) -> list[Translation]:
-    """A few answers whose attention goes back and forth the most: right ones of readable length, if there are any."""
+    """A few answers whose attention goes back and forth the most: right ones of readable length, if there are any.
+
+    Those that cannot be drawn are none of them.
+    """
 
     def rank(n: int) -> tuple[bool, bool, int]:
         t = translations[n]
@@ -90,7 +97,40 @@ def interesting(pairs: Sequence[Pair], translations: Sequence[Translation], coun
         backward = 0 if t.attention is None else int((np.diff(t.attention.argmax(axis=1)) < 0).sum())
         return readable, t.text == pairs[n].target, backward
 
-    return [translations[n] for n in sorted(range(len(pairs)), key=rank, reverse=True)[:count]]
+    places = [n for n in range(len(pairs)) if drawable(translations[n])]
+    return [translations[n] for n in sorted(places, key=rank, reverse=True)[:count]]
+
+
+def drawable(translation: Translation) -> bool:
+    """Whether there is attention to draw, on few enough tokens."""
+    attention = translation.attention
+    return attention is not None and max(attention.shape) <= MOST_TOKENS + 1  # one more: the end
+
+
+class AttentionMaps:
+    """The first `most` answers that can be drawn; of the others only their number is kept."""
+
+    def __init__(self, most: int):
+        self.most, self.chosen, self.long, self.late = most, list[Translation](), 0, 0
+
+    def add(self, translation: Translation) -> None:
+        """Take the next answer."""
+        if not drawable(translation):
+            self.long += 1
+        elif len(self.chosen) == self.most:
+            self.late += 1
+        else:
+            self.chosen.append(translation)
+
+    def save(self, path: Any) -> None:
+        """Write the picture, if there is anything to draw; the log tells what is not in it."""
+        numbers = {f"of more than {MOST_TOKENS} tokens": self.long, f"after the first {self.most}": self.late}
+        left_out = ", ".join(f"{number} {what}" for what, number in numbers.items() if number)
+        if self.chosen:
+            draw_attention(path, self.chosen)
+            logger.info("attention drawn in %s%s", path, f"; sentences left out: {left_out}" if left_out else "")
+        elif left_out:
+            logger.info("no attention drawn; sentences left out: %s", left_out)
 
 
 def draw_attention(path: Any, translations: Sequence[Translation], title: str = "") -> None:

@@ -27,7 +27,7 @@ from minis2s.models.scheduled_sampling import KINDS
 from minis2s.models.seq2seq import CELLS, CONTEXTS
 from minis2s.nn.attention import SCORES
 from minis2s.tasks.report import format_scores, write_report
-from minis2s.tasks.settings import setting
+from minis2s.tasks.settings import setting, update
 from minis2s.tasks.task import (
     BATCH_STREAM,
     MODEL_STREAM,
@@ -37,6 +37,7 @@ from minis2s.tasks.task import (
     make_plan,
     make_schedule,
     refuse_options,
+    stored_settings,
 )
 from minis2s.tasks.translator import Side, Translator, load_sides
 from minis2s.training import RunDirectory, Trainer, load_checkpoint, write_text
@@ -44,6 +45,8 @@ from minis2s.training import RunDirectory, Trainer, load_checkpoint, write_text
 logger = logging.getLogger("minis2s.tasks")
 
 TOKENIZERS = ("word", "character", "bpe", "auto")
+WITH_DATA = ("data_target", "swap")
+"""Settings that say how the user's own pairs are read."""
 
 
 @dataclass(frozen=True)
@@ -94,14 +97,34 @@ class SequenceTask(Task):
     watch: ClassVar[str] = "exact"
     unit: ClassVar[str] = "token"
     settings_type: ClassVar[type[SequenceSettings]] = SequenceSettings
+    without_data: ClassVar[tuple[str, ...]] = ()
+    """Settings that say what the task's own data are like."""
 
     def generate(self, settings: Any) -> tuple[Split, Key]:
         """The task's own data, and what no two parts of it may share."""
         raise NotImplementedError
 
     def check(self, settings: Any) -> None:
-        """Refuse settings of the model that contradict each other."""
+        """Refuse settings of the model that contradict each other, and those of data that are not there."""
+        if settings.data:
+            idle, remedy = self.without_data, "with data of your own: leave out one of the two"
+        else:
+            idle, remedy = WITH_DATA, "without data of your own: add --data FILE, or leave it out"
+        for key in idle:
+            if getattr(settings, key) != getattr(self.settings_type(), key):
+                raise ConfigError(f"setting {key} means nothing {remedy}")
         model_config(settings, 10, 10)
+
+    def stored(self, run: RunDirectory, beam: int | None = None) -> Any:
+        """The settings of a run, with another `beam` if one was chosen.
+
+        Raises
+        ------
+        CheckpointError, ConfigError
+            If those of the run are not of this version, or the beam is too wide.
+        """
+        settings = stored_settings(self, run, run.read_config()[1])
+        return settings if beam is None else update(settings, {"beam": beam}, self.name)
 
     def start(self, settings: Any, run: Callable[[], RunDirectory], device: str) -> Trainer:
         """See :func:`start`."""
@@ -126,12 +149,11 @@ class SequenceTask(Task):
     def evaluate(self, run: RunDirectory, device: str, data: str | None, **options: Any) -> dict[str, Any]:
         """BLEU and the others; options: `beam`, and a file `hypotheses` for the answers."""
         refuse_options(self, options, "beam", "hypotheses")
-        _, settings = run.read_config()
+        settings = self.stored(run, options.get("beam"))
         path = data or str(run / "test.tsv")
-        pairs = read_pairs(path, settings["bad_lines"], bool(data and settings["swap"]))
+        pairs = read_pairs(path, settings.bad_lines, bool(data and settings.swap))
         translator = Translator.load(run, device)
-        beam = options.get("beam") or settings["beam"]
-        evaluation = translator.evaluate(pairs, beam=beam, alpha=settings["alpha"])
+        evaluation = translator.evaluate(fitting(pairs, translator, path), beam=settings.beam, alpha=settings.alpha)
         if options.get("hypotheses"):
             write_text(Path(options["hypotheses"]), "".join(f"{t.text}\n" for t in evaluation.translations))
         return {"task": self.name, "data": path, **evaluation.scores}
@@ -182,8 +204,26 @@ def read_pairs(path: str, bad_lines: str = "skip", swap: bool = False, targets: 
     DataError
         If a file is missing, empty, not UTF-8, has no two columns, or the two differ in length.
     """
-    pairs = read_parallel(path, targets) if targets else read_tsv(path, on_error=bad_lines)
+    pairs = read_parallel(path, targets, on_error=bad_lines) if targets else read_tsv(path, on_error=bad_lines)
     return [Pair(p.target, p.source) for p in pairs] if swap else pairs
+
+
+def fitting(pairs: list[Pair], translator: Translator, path: str) -> list[Pair]:
+    """The pairs of the file `path` whose source the model can take; the others are left out, and reported.
+
+    Raises
+    ------
+    DataError
+        If nothing is left.
+    """
+    fit = [pair for pair in pairs if translator.takes(pair.source)]
+    if not fit:
+        translator.encode(pairs[0].source, f"no source in {path} fits: the first")
+    if len(fit) < len(pairs):
+        most = translator.model.config.max_length
+        left_out = len(pairs) - len(fit)
+        logger.info("%d sources in %s are empty or longer than max_length = %d tokens: left out", left_out, path, most)
+    return fit
 
 
 def write_pairs(path: Path, pairs: Iterable[Pair]) -> None:
@@ -393,9 +433,9 @@ def resume(task: SequenceTask, settings: SequenceSettings, run: RunDirectory, de
     Raises
     ------
     CheckpointError, DataError
-        If the checkpoint is damaged, or the data are no longer the same.
+        If the checkpoint is damaged or lost, or the data are no longer the same.
     """
-    if not run.last.exists():
+    if not run.has_checkpoint():
         logger.info("%s has no checkpoint yet: beginning anew", run)
         return start(task, settings, lambda: run, device)
     stored = load_checkpoint(run.last).metadata["config"]

@@ -70,10 +70,10 @@ def read_toml(path: Path, task: str) -> dict[str, Any]:
     Raises
     ------
     ConfigError
-        If the file cannot be read, is not TOML, or is meant for another task.
+        If the file cannot be read, is not TOML, is meant for another task, or its `settings` are no table.
     """
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        table = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror or error}: check the name after --config") from error
     except ValueError as error:
@@ -85,6 +85,8 @@ def read_toml(path: Path, task: str) -> dict[str, Any]:
         raise ConfigError(f"{path} is for the task {meant_for!r}, not {task!r}: run `minis2s train {meant_for}`")
     table.pop("format", None)
     settings = table.pop("settings", {})
+    if not isinstance(settings, dict):
+        raise ConfigError(f"{path} has settings = {settings!r}: write a line [settings], and the settings below it")
     return {**table, **settings}
 
 

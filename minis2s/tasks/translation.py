@@ -55,6 +55,7 @@ class Translation(SequenceTask):
     summary: ClassVar[str] = "English phrases to French (or language=zh, Chinese), or your own pairs with --data"
     watch: ClassVar[str] = "bleu"
     settings_type: ClassVar[type[SequenceSettings]] = TranslationSettings
+    without_data: ClassVar[tuple[str, ...]] = ("language",)
 
     def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
         """Real sentences want a larger, regularised model, and tied embeddings where the sizes allow them."""

@@ -122,6 +122,10 @@ class Translator:
             )
         return ids
 
+    def takes(self, text: str) -> bool:
+        """Whether a source text is one that :meth:`encode` does not refuse."""
+        return 0 < len(self.source.encode(text)) <= self.model.config.max_length
+
     def unknown(self, text: str) -> list[str]:
         """The tokens of a source text that the model has never seen."""
         return [token for token in self.source.tokenizer.tokenize(text) if token not in self.source.vocabulary]

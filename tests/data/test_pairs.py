@@ -174,6 +174,17 @@ def test_the_command_of_the_message_converts_the_file(write, encoding, target):
     assert read_tsv(f"{path}.utf8") == [Pair("summer", target), Pair("yes", "oui")]
 
 
+def test_a_zero_byte_is_named_with_its_line(write):
+    path = write(b"summer\tsoleil\r\nyes\to\0ui\r\n")
+    message = complaint(read_tsv, path)
+    assert "pairs.tsv, line 2: there is a zero byte (NUL)" in message
+    assert "iconv" not in message
+    (command,) = re.findall("`(.+)`", message)
+    if shutil.which("tr"):
+        subprocess.run(command, shell=True, check=True)
+        assert read_tsv(f"{path}.clean") == [Pair("summer", "soleil"), Pair("yes", "oui")]
+
+
 # ------------------------------------------------------------------------------------------------------ parallel files
 
 

@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from minis2s.cli import main
+from minis2s.errors import CheckpointError
 from minis2s.models import Seq2Seq
-from minis2s.training import load_checkpoint
+from minis2s.tasks import load_task
+from minis2s.training import RunDirectory, load_checkpoint
 
 WORDS = ["red", "green", "blue", "cat", "dog", "bird", "big", "small"]
 SMALL = ["embedding=6", "hidden=5", "epochs=2", "batch_size=32", "clip=1", "validation=0.1", "test=0.1", "dropout=0.2"]
@@ -87,6 +89,17 @@ def test_longer_and_not_otherwise(train, tmp_path, capsys):
     assert main([*resume, "--seed", "1"]) == 0  # as it was
 
 
+def test_a_new_length_under_a_schedule_of_the_whole_run_is_told(train, capsys):
+    for schedule, told in (("cosine", True), ("constant", False)):
+        assert train(schedule, changes=[f"schedule={schedule}", "epochs=1"]) == 0
+        resume = ["train", "translation", "--output", schedule, "--resume"]
+        assert main(resume) == 0
+        assert "learning rate takes up" not in capsys.readouterr().err
+        assert main([*resume, "--set", "epochs=2"]) == 0
+        line = "epochs was 1 and is 2 now: the learning rate takes up where the cosine schedule of the new length"
+        assert (line in capsys.readouterr().err) == told
+
+
 def test_other_data_cannot_be_resumed(train, tmp_path, capsys):
     assert train("r") == 0
     with open(tmp_path / "pairs.tsv", "a", encoding="utf-8") as file:
@@ -103,6 +116,15 @@ def test_a_run_without_a_checkpoint_begins_anew(train, tmp_path, capsys):
     assert main(["train", "translation", "--output", "r", "--resume"]) == 0
     assert "no checkpoint yet" in capsys.readouterr().err
     assert outcome(tmp_path / "r" / "last.safetensors") == expected
+
+
+@pytest.mark.parametrize("task", ["translation", "compression"])
+def test_a_best_model_without_a_last_checkpoint_is_no_reason_to_begin_anew(tmp_path, task):
+    run = RunDirectory.create(tmp_path / "r")
+    run.best.touch()
+    settings = load_task(task).settings({})
+    with pytest.raises(CheckpointError, match="last.safetensors is missing"):
+        load_task(task).resume(settings, run, "cpu")
 
 
 def test_another_task_cannot_resume_it(train, capsys):

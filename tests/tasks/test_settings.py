@@ -78,6 +78,8 @@ def test_assignment():
 def test_toml_flat_or_of_a_run(tmp_path, text):
     (tmp_path / "c.toml").write_text(text, encoding="utf-8")
     assert read_toml(tmp_path / "c.toml", "t") == {"hidden": 3, "cell": "rnn"}
+    (tmp_path / "c.toml").write_text(text, encoding="utf-8-sig")
+    assert read_toml(tmp_path / "c.toml", "t") == {"hidden": 3, "cell": "rnn"}
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,7 @@ def test_toml_flat_or_of_a_run(tmp_path, text):
         (b"hidden 3", "is not a TOML file"),
         (b"\xff\xfe", "is not a TOML file"),
         (b"task = 'other'", "for the task 'other', not 't'"),
+        (b"settings = 5", r"settings = 5: write a line \[settings\]"),
         (None, "cannot read"),
     ],
 )

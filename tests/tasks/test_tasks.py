@@ -1,5 +1,7 @@
 import json
 import logging
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from minis2s.data.pairs import Pair, read_tsv
 from minis2s.data.splitting import Split
 from minis2s.errors import ConfigError, DataError
 from minis2s.tasks import load_task
-from minis2s.tasks.report import dumps, format_samples, interesting
+from minis2s.tasks.report import MOST_TOKENS, dumps, format_samples, interesting
 from minis2s.tasks.sequence import (
     EpochBatches,
     SequenceTraining,
@@ -24,6 +26,7 @@ from minis2s.tasks.sequence import (
 from minis2s.tasks.translator import Side, Translation, Translator
 from minis2s.training import RunDirectory
 
+GOOD = "".join(f"w{k} x{k % 7} y\ty X{k % 7} W{k}\n" for k in range(120))
 TINY = ["epochs=1", "hidden=4", "embedding=4", "limit=400", "validation_examples=20"]
 VARIANTS = {
     "translation": [],
@@ -131,6 +134,33 @@ def test_two_parallel_files_are_a_source_of_pairs(tmp_path):
         read_pairs(str(tmp_path / "en"), targets=str(tmp_path / "fr"))
 
 
+def test_bad_lines_of_parallel_files_are_refused_on_demand(tmp_path):
+    (tmp_path / "en").write_text("Yes.\nNo.\n", encoding="utf-8")
+    (tmp_path / "fr").write_text("Oui.\n\n", encoding="utf-8")
+    assert len(read_pairs(str(tmp_path / "en"), targets=str(tmp_path / "fr"))) == 1
+    with pytest.raises(DataError, match="line 2"):
+        read_pairs(str(tmp_path / "en"), "refuse", targets=str(tmp_path / "fr"))
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "word"),
+    [
+        ("translation", {"swap": "true"}, "swap means nothing without"),
+        ("addition", {"data_target": "x"}, "data_target means nothing without"),
+        ("translation", {"language": "zh", "data": "x.tsv"}, "language means nothing with"),
+        ("dates", {"to": "languages", "data": "x.tsv"}, "to means nothing with"),
+    ],
+)
+def test_a_setting_that_would_change_nothing_is_refused(name, changes, word):
+    task = load_task(name)
+    with pytest.raises(ConfigError, match=word) as info:
+        task.settings(changes)
+    assert "\n" not in str(info.value)
+    assert "leave" in str(info.value)
+    task.settings({"swap": "false", "data_target": "none", "data": "none"})
+    task.settings({"swap": "true", "data_target": "x", "data": "x.tsv"})
+
+
 def test_the_tokenizer_follows_the_text():
     assert make_tokenizer("auto", ["Je suis là."], None).tokenize("Je suis") == ["Je", "suis"]
     assert make_tokenizer("auto", ["我在这儿。"], None).tokenize("我在") == ["我", "在"]
@@ -183,6 +213,91 @@ def test_the_maps_show_right_answers_in_which_words_move():
     chosen = interesting(pairs, [wrong, straight, moved, straight], count=2)
     assert chosen[0] is moved
     assert chosen[1] is straight
+
+
+def long_answer(length):
+    return Translation("a", 0.0, ["a"], ["b"] * length, np.eye(2, length + 1))
+
+
+def test_what_is_too_long_to_read_is_not_drawn():
+    pairs = [Pair("b", "c")] * 3
+    answers = [long_answer(n) for n in (MOST_TOKENS + 1, MOST_TOKENS, 10_000)]
+    assert interesting(pairs, answers) == [answers[1]]
+
+
+# ----------------------------------------------------------------------------------------------- what a run is used for
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "pairs.tsv").write_text(GOOD, encoding="utf-8")
+    sets = [f"--set={change}" for change in [*TINY, "max_length=60", "validation=0.2", "test=0.2"]]
+    words = ["--data", str(folder / "pairs.tsv"), "--output", str(folder / "run")]
+    assert main(["train", "translation", *words, *sets]) == 0
+    return folder / "run"
+
+
+@pytest.fixture
+def run(trained, tmp_path, monkeypatch):
+    monkeypatch.setattr("minis2s.tasks.report.save_figure", lambda figure, path: Path(path).touch())
+    return Path(shutil.copytree(trained, tmp_path / "run"))
+
+
+def test_the_picture_tells_what_is_not_in_it(run, tmp_path, capsys):
+    long, picture = "y " * (MOST_TOKENS + 1), tmp_path / "a.png"
+    assert main(["translate", str(run), "--attention", str(picture), *["y x1"] * 13, long]) == 0
+    result = capsys.readouterr()
+    assert f"a.png; sentences left out: 1 of more than {MOST_TOKENS} tokens, 1 after the first 12" in result.err
+    assert result.out.count("\n") == 14
+    picture.unlink()
+    assert main(["translate", str(run), "--attention", str(picture), long]) == 0
+    assert "no attention drawn; sentences left out: 1 of more" in capsys.readouterr().err
+    assert not picture.exists()
+
+
+def test_a_training_on_long_sentences_ends_without_a_picture(tmp_path, capsys):
+    words = " ".join("abcdefghij" * 5)
+    text = "".join(f"w{k} {words}\t{words} w{k}\n" for k in range(40))
+    (tmp_path / "long.tsv").write_text(text, encoding="utf-8")
+    sets = [f"--set={change}" for change in [*TINY, "max_length=60", "validation=0.2", "test=0.2"]]
+    paths = ["--data", str(tmp_path / "long.tsv"), "--output", str(tmp_path / "run")]
+    assert main(["train", "translation", *paths, *sets]) == 0
+    assert "no attention drawn: every sentence or answer has more than 40 tokens" in capsys.readouterr().err
+    assert (tmp_path / "run" / "metrics.json").exists()
+    assert not (tmp_path / "run" / "attention.png").exists()
+
+
+def test_evaluate_leaves_out_what_the_model_cannot_take(run, tmp_path, capsys):
+    (tmp_path / "some.tsv").write_text(GOOD + "y " * 61 + "\tx\n", encoding="utf-8")
+    assert main(["evaluate", str(run), "--json", "--data", str(tmp_path / "some.tsv")]) == 0
+    result = capsys.readouterr()
+    assert json.loads(result.out)["examples"] == 120
+    assert "some.tsv are empty or longer than max_length = 60 tokens: left out" in result.err
+
+
+@pytest.mark.parametrize("command", [["evaluate"], ["translate"]])
+@pytest.mark.parametrize(("line", "code"), [("", 0), ("alpha = 'x'", 2), ("alpha = [1]", 2), ("wings = 2", 2)])
+def test_a_config_that_was_changed_by_hand(run, capsys, command, line, code):
+    config = run / "config.toml"
+    lines = [kept for kept in config.read_text(encoding="utf-8").splitlines() if not kept.startswith("alpha")]
+    config.write_text("\n".join([*lines, line]), encoding="utf-8")
+    assert main([*command, str(run), *["y"] * (command == ["translate"])]) == code
+    error = capsys.readouterr().err.splitlines()[-1:]
+    assert not code or error[0].startswith(f"minis2s: error: {config} does not fit this minis2s (")
+
+
+@pytest.mark.parametrize("words", [["translate", "--beam"], ["translate", "--n-best"], ["evaluate", "--beam"]])
+def test_a_beam_without_measure(run, capsys, words):
+    command, option = words
+    assert main([command, str(run), option, "100000000", *["y"] * (command == "translate")]) == 2
+    assert "beam is 100000000, expected a whole number from 1 to 1000" in capsys.readouterr().err
+
+
+def test_a_closed_standard_input(run, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["translate", str(run)]) == 2
+    assert "standard input is closed" in capsys.readouterr().err
 
 
 def test_json_is_strict():
