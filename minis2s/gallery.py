@@ -186,8 +186,9 @@ def kl_by_dimension(kl: Sequence[float] | np.ndarray, threshold: float, title: s
     ax.bar(range(1, len(values) + 1), values, color=[BLUE if v > threshold else GREY for v in values])
     active = int((values > threshold).sum())
     note = f"{active} of {len(values)} dimensions carry more than {threshold:g} nats"
-    ax.annotate(note, (0.97, 0.9), xycoords="axes fraction", ha="right", color=BLUE, fontsize=9)
-    ax.set(xlabel="dimension of the code, sorted", ylabel="KL (nats per picture)", title=title)
+    ax.annotate(note, (1, 1.02), xycoords="axes fraction", ha="right", color=BLUE, fontsize=9)  # above all bars
+    ax.set(xlabel="dimension of the code, sorted", ylabel="KL (nats per picture)")
+    ax.set_title(title, pad=20)
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.grid(axis="y", color="0.9")
     ax.set_axisbelow(True)

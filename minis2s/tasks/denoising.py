@@ -58,11 +58,13 @@ class Denoising(PictureTask):
     name: ClassVar[str] = "denoising"
     summary: ClassVar[str] = "noise out of pictures: handwritten digits, or your own with --data"
     settings_type: ClassVar[type[PictureSettings]] = DenoisingSettings
+    learns_to_score: ClassVar[bool] = False
 
     def recipe(self, changes: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Fewer epochs for more pictures, in smaller batches."""
+        """Fewer epochs for more pictures, in smaller batches; of each noise the middle level."""
         large = LARGE if changes.get("data") else {}
-        return RECIPE | large | (UNET if changes.get("net") == "unet" else {})
+        level = {"level": LEVELS[changes["noise"]][1]} if changes.get("noise") in LEVELS else {}
+        return RECIPE | large | (UNET if changes.get("net") == "unet" else {}) | level
 
     def check(self, settings: Any) -> None:
         """Refuse a level that the noise does not have."""
@@ -92,18 +94,18 @@ class Denoising(PictureTask):
 
     def measure(self, net: Any, pixels: np.ndarray, settings: Any, rng: np.random.Generator) -> dict[str, float]:
         """Loss and squared error, for the noise that is learnt."""
-        noisy = spoil(pixels, settings, rng, 0)
+        noisy = spoil_each(pixels, settings, rng)
         made = to_numpy(net.reconstruct(noisy))
         return {"loss": float(item(net.loss(noisy, pixels))), "mse": float(((made - pixels) ** 2).mean())}
 
     def reconstruct(self, net: Any, pixels: np.ndarray, settings: Any, rng: np.random.Generator) -> Array:
         """From noisy pictures."""
-        return net.reconstruct(spoil(pixels, settings, rng, 0))
+        return net.reconstruct(spoil_each(pixels, settings, rng))
 
     def score(self, model: Model, split: ImageSplit, pictures: Path | None) -> dict[str, Any]:
         """The noise that was learnt, on all test pictures; every noise and level, on some; each beside filters."""
         clean, settings = split.test.pixels, model.settings
-        noisy = spoil(clean, settings, evaluation_rng(settings), 0)
+        noisy = spoil_each(clean, settings, evaluation_rng(settings))
         denoised = mapped(model.net.reconstruct, noisy)
         median = median_filter(noisy)
         scores = fidelity(denoised, clean)
@@ -118,11 +120,13 @@ class Denoising(PictureTask):
             notes = {"noisy": baselines["noisy input"], "median 3 x 3": baselines["median 3 x 3"], "denoised": scores}
             draw_strip(pictures / "denoising.png", rows, notes, one_of_each(split.test.labels, len(clean)))
             draw_table(pictures / "noises.png", table)
-        return {**scores, "parameters": model.net.buffer.data.size, "baselines": baselines, "noises": table}
+        learnt = {"noise": settings.noise, "level": None if settings.noise == "mixed" else settings.level}
+        return {**learnt, **scores, "parameters": model.net.buffer.data.size, "baselines": baselines, "noises": table}
 
     def format(self, scores: Mapping[str, Any]) -> str:
         """The learnt noise, then all of them."""
-        lines = [super().format(scores), "", "PSNR (dB) for every noise and level:"]
+        learnt = "all noises in turn" if scores["level"] is None else f"{scores['noise']} {scores['level']:g}"
+        lines = [f"{learnt}:", super().format(scores), "", "PSNR (dB) for every noise and level:"]
         methods = list(next(iter(scores["noises"].values()))["psnr"])
         lines.append(f"{'':24}" + "".join(f"{name:>16}" for name in methods))
         for noise, part in scores["noises"].items():
@@ -137,11 +141,24 @@ class Denoising(PictureTask):
 
 
 def spoil(pixels: np.ndarray, settings: Any, rng: np.random.Generator, step: int) -> np.ndarray:
-    """Noise as the settings want it; `mixed` takes the kinds and levels in turn."""
-    if settings.noise != "mixed":
-        return add_noise(pixels, settings.noise, settings.level, rng)
-    pairs = [(noise, level) for k in range(3) for noise in NOISES for level in LEVELS[noise][k : k + 1]]
+    """Noise for a batch of training as the settings want it; `mixed` takes the kinds and levels in turn."""
+    pairs = _noises(settings)
     return add_noise(pixels, *pairs[step % len(pairs)], rng)
+
+
+def spoil_each(pixels: np.ndarray, settings: Any, rng: np.random.Generator) -> np.ndarray:
+    """Noise to measure with: of `mixed` the first picture gets the first kind, the next the second, and so on."""
+    pairs, noisy = _noises(settings), np.empty_like(pixels)
+    for k, pair in enumerate(pairs):
+        noisy[k :: len(pairs)] = add_noise(pixels[k :: len(pairs)], *pair, rng)
+    return noisy
+
+
+def _noises(settings: Any) -> list[tuple[str, float]]:
+    """Kind and level of each noise that is learnt."""
+    if settings.noise != "mixed":
+        return [(settings.noise, settings.level)]
+    return [(noise, LEVELS[noise][k]) for k in range(3) for noise in NOISES]
 
 
 # -------------------------------------------------------------------------------------------------------------- filters

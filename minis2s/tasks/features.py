@@ -38,6 +38,7 @@ DENSE: dict[str, Any] = {"code": 200, "width": 500, "lr": 1e-3, "noise": 0.0}
 
 FEW = 100
 EMBEDDED = 2000
+REACH = 2
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class FeaturesSettings(AutoencodingSettings):
     """Adds the noise of a denoising autoencoder, and the fine-tuning."""
 
     noise: float = setting(0.2, "sigma of noise on what is read: the code must see through it", low=0)
-    fine_tuning: int = setting(15, "epochs of training a classifier on top, labels included; 0 for none", low=0)
+    fine_tuning: int = setting(30, "epochs of training a classifier on top, labels included; 0 for none", low=0)
 
 
 class Features(AutoencodingTask):
@@ -67,7 +68,7 @@ class Features(AutoencodingTask):
 
     def score(self, model: Model, split: ImageSplit, pictures: Path | None) -> dict[str, Any]:
         """What simple methods make of the code; of the pixels; and of as many principal components."""
-        train, test = labelled(split.train), labelled(split.test)
+        train, test = split.train, split.test
         codes = flat(encode(model.net, train.pixels)), flat(encode(model.net, test.pixels))
         pixels = flat(train.pixels), flat(test.pixels)
         pca = fit_pca(train.pixels, codes[0].shape[1])
@@ -89,15 +90,25 @@ class Features(AutoencodingTask):
         """See :class:`PictureTask`."""
         return f"minis2s encode {quoted(run)} *.png --output codes.npz"
 
-
-def labelled(images: Images) -> Any:
-    """The same pictures; DataError if nobody knows what they show."""
-    if images.labels is None:
-        raise DataError(
-            "features are judged by labels, and these pictures have none: put them into a folder for each class, "
-            "or labels beside the IDX file"
-        )
-    return images
+    def require(self, split: ImageSplit) -> None:
+        """Refuse pictures that nobody knows what they show, and classes that nothing can be learnt of."""
+        super().require(split)
+        if split.train.labels is None or split.test.labels is None:
+            raise DataError(
+                "features are judged by labels, and these pictures have none: put them into a folder for each class, "
+                "or labels beside the IDX file"
+            )
+        classes = np.unique(split.train.labels)
+        if classes[0] < 0:
+            raise DataError(f"labels are whole numbers from 0 on, these begin at {classes[0]}: number the classes anew")
+        if not 2 <= len(classes) <= len(split.test):
+            raise DataError(
+                f"features are judged by telling classes apart, and there are {len(classes)} among "
+                f"{len(split.train)} pictures to learn from and {len(split.test)} to test: bring more of either"
+            )
+        unknown = np.setdiff1d(split.test.labels, classes)
+        if len(unknown):
+            raise DataError(f"no picture to learn from is of class {unknown[0]}, which is tested: bring some")
 
 
 def flat(x: np.ndarray) -> np.ndarray:
@@ -111,7 +122,7 @@ def probe(train: np.ndarray, test: np.ndarray, labels: Any, test_labels: Any, se
     from sklearn.neighbors import KNeighborsClassifier
 
     classes = np.unique(labels)
-    few = np.concatenate([np.flatnonzero(labels == c)[: FEW // len(classes)] for c in classes])
+    few = np.concatenate([np.flatnonzero(labels == c)[: max(1, FEW // len(classes))] for c in classes])
     neighbours = KNeighborsClassifier(5, algorithm="brute").fit(train, labels)
     clusters = KMeans(len(classes), n_init=3, random_state=seed).fit_predict(test)
     return {
@@ -162,9 +173,12 @@ def fine_tune(model: Model, train: Images, test: Images, scratch: bool = False) 
 
 
 def shifted(pixels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """The pictures of a batch moved by up to two pixels, all alike: a digit is the same digit one pixel further."""
-    down, right = rng.integers(-2, 3, 2)
-    return np.roll(pixels, (int(down), int(right)), axis=(2, 3))
+    """Each picture moved by up to `REACH` pixels, nothing coming in: a digit is the same digit one pixel further."""
+    N, _, H, W = pixels.shape
+    padded = np.pad(pixels, ((0, 0), (0, 0), (REACH, REACH), (REACH, REACH)))
+    moved = np.lib.stride_tricks.sliding_window_view(padded, (H, W), axis=(2, 3))  # (N, C, down, right, H, W), a view
+    down, right = rng.integers(2 * REACH + 1, size=(2, N))
+    return moved[np.arange(N), :, down, right]  # (N, C, H, W)
 
 
 def draw_map(path: Path, codes: np.ndarray, labels: Any, seed: int) -> None:

