@@ -14,8 +14,8 @@ from minis2s.errors import DataError
 logger = logging.getLogger("minis2s.data")
 
 ON_ERROR = ("skip", "refuse")
-SHOWN = 3
-"""How many bad lines a summary names."""
+SHOWN = 100
+"""How many bad lines of each kind are named."""
 
 
 class Pair(NamedTuple):
@@ -73,7 +73,7 @@ def _pairs(rows: Iterable[Sequence[str]], name: str, on_error: str) -> list[Pair
     """Pairs of the rows that are good; blank rows do not count, bad ones are reported or refused."""
     if on_error not in ON_ERROR:
         raise ValueError(f"on_error is {on_error!r}, expected one of {', '.join(ON_ERROR)}")
-    pairs, bad = [], []
+    pairs, bad = [], dict[str, list[int]]()
     for number, row in enumerate(rows, start=1):
         columns = [normalize(column) for column in row]
         if len(columns) == 2 and all(columns):
@@ -82,10 +82,10 @@ def _pairs(rows: Iterable[Sequence[str]], name: str, on_error: str) -> list[Pair
             problem = "the source or the target is empty" if len(columns) == 2 else "no tab between source and target"
             if on_error == "refuse":
                 raise DataError(f"{name}, line {number}: {problem}; mend the line, or --set bad_lines=skip")
-            bad.append(f"line {number}: {problem}")
-    if pairs and bad:
-        named = "; ".join(bad[:SHOWN]) + "; ..." * (len(bad) > SHOWN)
-        logger.warning("%s: lines left out: %d (%s)", name, len(bad), named)
+            bad.setdefault(problem, []).append(number)
+    for problem, numbers in bad.items() if pairs else ():
+        named = ", ".join(map(str, numbers[:SHOWN])) + ", ..." * (len(numbers) > SHOWN)
+        logger.warning("%s: lines left out: %d, %s: %s", name, len(numbers), problem, named)
     return pairs
 
 

@@ -45,7 +45,7 @@ class DenoisingSettings(PictureSettings):
     """Adds the noise and the net."""
 
     noise: str = setting("gaussian", "the noise to learn; mixed: all kinds in turn", choices=(*NOISES, "mixed"))
-    level: float = setting(0.5, "its strength; see minis2s.data.noise. mixed has its own", low=0)
+    level: float = setting(0.5, "its strength, if not the middle one of minis2s.data.noise; mixed has its own", low=0)
     net: str = setting("strided", "the model: unet, the best and slowest, has ways around its middle", choices=NETS)
     width: int = setting(16, "channels of the first convolution, or hidden units of dense", low=1)
     code: int = setting(4, "channels of the code, units for dense; not for unet", low=1)

@@ -310,8 +310,8 @@ def test_what_cannot_be_scored_is_not_trained(folder, complaint):
     assert "have none" in complaint("evaluate", "features", "--data", "unlabelled.npz")
     for task, name, reason in (
         ("features", "unlabelled.npz", "have none"),
-        ("features", "one.npz", "there are 1 among"),
-        ("features", "many.npz", "bring more"),
+        ("features", "one.npz", "found are 1 classes"),
+        ("features", "many.npz", "a test picture for each"),
         ("features", "negative.npz", "begin at -1"),
         ("compression", "small.npz", "5 x 5"),
         ("generation", "small.npz", "5 x 5"),
