@@ -138,14 +138,14 @@ def train(args: argparse.Namespace) -> int:
             reason = trainer.fit()
         except KeyboardInterrupt:
             _write_curves(run, task)
-            logger.info("go on with: %s", _resume_command(task, run, args.device))
+            logger.info("go on with: %s", _resume_command(task, run, args))
             return 130
         logger.info("%s; the best epoch was %s", reason, trainer.state.best_epoch)
         try:
             _write_curves(run, task)
             print(task.report(run, trainer, device))
         except KeyboardInterrupt:
-            command = _resume_command(task, run, args.device)
+            command = _resume_command(task, run, args)
             logger.info("the model is saved in %s; score it and draw its pictures with: %s", run, command)
             return 130
     return 0
@@ -188,9 +188,11 @@ def _changes(args: argparse.Namespace, task: str) -> dict[str, Any]:
     return changes
 
 
-def _resume_command(task: Task, run: RunDirectory, device: str | None) -> str:
+def _resume_command(task: Task, run: RunDirectory, args: argparse.Namespace) -> str:
+    """How to go on. What an earlier --resume changed is not in the run's config.toml, and has to be said again."""
     words = ["minis2s", "train", task.name, "--output", str(run), "--resume"]
-    return shlex.join(words + (["--device", device] if device else []))
+    words += [f"--set={change}" for change in args.set if args.resume]
+    return shlex.join(words + (["--device", args.device] if args.device else []))
 
 
 def _write_curves(run: RunDirectory, task: Task) -> None:

@@ -70,6 +70,17 @@ def test_resume_is_bit_equal(train, tmp_path, monkeypatch, capsys, variant):
         assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_ctrl_c_in_a_longer_run_says_that_it_is_longer(train, monkeypatch, capsys):
+    assert train("run") == 0
+
+    def press(self, *args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Seq2Seq, "loss_and_backward", press)
+    assert main(["train", "translation", "--output", "run", "--resume", "--set=epochs=9"]) == 130
+    assert "--output run --resume --set=epochs=9" in capsys.readouterr().err
+
+
 def test_the_same_seed_gives_the_same_run_and_another_does_not(train, tmp_path):
     for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
         assert train(name, "--seed", seed) == 0
