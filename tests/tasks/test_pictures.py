@@ -61,6 +61,7 @@ def trained(tmp_path_factory):
 def folder(trained, tmp_path, monkeypatch):
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("minis2s.tasks.denoising.COMPARED", 20)  # non-local means are slow
     return tmp_path
 
 
