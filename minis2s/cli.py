@@ -32,7 +32,6 @@ logger = logging.getLogger("minis2s")
 
 RUNS = "runs"
 MOST_MAPS = 12
-PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 
 MAIN_HELP = """\
 examples:
@@ -282,11 +281,12 @@ def _standard_input() -> Iterator[str]:
 def compress(args: argparse.Namespace) -> int:
     """`minis2s compress`."""
     from minis2s.backend import use_device
+    from minis2s.data.png import OTHER_PICTURES
     from minis2s.metrics import psnr, ssim
     from minis2s.tasks.compression import TASK, Codec
     from minis2s.training import RunDirectory, write_atomic
 
-    if Path(args.output).suffix.lower() in PICTURES:
+    if Path(args.output).suffix.lower() in (".png", *OTHER_PICTURES):
         raise ConfigError(f"{args.output} is a picture's name; compress writes a file of its own kind: name it out.m2s")
     with use_device(args.device) as device:
         codec = Codec.load(RunDirectory.open(args.directory), device)

@@ -152,10 +152,10 @@ def split_images(data: Images, own_test: Images | None, validation: float, test:
     return ImageSplit(data[~in_test & ~held_out], data[held_out], data[in_test])
 
 
-def image_leaks(split: ImageSplit) -> int:
+def image_leaks(train: Images, *held_out: Images) -> int:
     """How many held-out pictures occur in training too."""
-    known = set(split.train.digests)
-    return sum(digest in known for part in split[1:] for digest in part.digests)
+    known = set(train.digests)
+    return sum(digest in known for part in held_out for digest in part.digests)
 
 
 def resized(images: Images, size: tuple[int, int] | None) -> Images:

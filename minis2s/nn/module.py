@@ -87,11 +87,15 @@ class Module:
             elif isinstance(value, list):
                 yield from ((f"{name}.{k}", v) for k, v in enumerate(value) if isinstance(v, Module))
 
+    def named_modules(self, name: str = "") -> Iterator[tuple[str, Module]]:
+        """This module and all below it, with their dotted names; its own is `name`."""
+        yield name, self
+        for child_name, child in self.children():
+            yield from child.named_modules(f"{name}.{child_name}" if name else child_name)
+
     def modules(self) -> Iterator[Module]:
         """This module and all below it."""
-        yield self
-        for _, child in self.children():
-            yield from child.modules()
+        return (module for _, module in self.named_modules())
 
     def _all_named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Parameter]]:
         for name, value in vars(self).items():

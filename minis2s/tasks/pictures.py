@@ -314,7 +314,7 @@ def read_split(settings: Any) -> ImageSplit:
         If there are none, or too few.
     """
     split = _own_split(settings)
-    logger.info("leak check: %s held-out pictures occur in training", image_leaks(split) or "no")
+    logger.info("leak check: %s held-out pictures occur in training", image_leaks(*split) or "no")
     return split
 
 
@@ -373,9 +373,8 @@ def warn_of_known(split: ImageSplit, model: Model) -> None:
     except DataError as error:
         logger.info("no leak check: the data that the model was trained on cannot be read (%s)", error)
         return
-    known = set(own.train.digests)
-    leaked = sum(digest in known for digest in split.test.digests)
-    logger.info("leak check: the model was trained on %s of the test pictures", leaked or "none")
+    leaked = image_leaks(own.train, split.test) or "none"
+    logger.info("leak check: the model was trained on %s of the test pictures", leaked)
 
 
 def wrong_size(what: str, found: Sequence[int], wanted: Sequence[int]) -> DataError:

@@ -51,8 +51,8 @@ class Trainable(Protocol):
     Attributes
     ----------
     model : Module
-        With `buffer` (all parameters in one flat array, `.data` and `.grad`), `named_parameters`, `state_dict`, and
-        `children`, the layers by name.
+        With `buffer` (all parameters in one flat array, `.data` and `.grad`), `named_parameters`, `state_dict`,
+        `named_modules`.
     rng : numpy.random.Generator
         The PCG64 stream (`numpy.random.default_rng`) of all that is random in a step: dropout, sampling.
     watch : str
@@ -507,8 +507,9 @@ def watched_outputs(model: Any) -> Iterator[list[str]]:
     """Gather, inside the block, the dotted names of layers whose outputs are not finite, in the order of the run."""
     bad: list[str] = []
     names: dict[Any, str] = {}
-    for name, layer in named_layers(model):
-        names.setdefault(layer, name)  # a layer that two others share goes by its first name
+    for name, layer in model.named_modules():
+        if layer is not model:
+            names.setdefault(layer, name)  # a layer that two others share goes by its first name
 
     def watch(name: str, forward: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*args: Any, **kwargs: Any) -> Any:
@@ -526,13 +527,6 @@ def watched_outputs(model: Any) -> Iterator[list[str]]:
     finally:
         for layer in names:
             del layer.forward  # the class's own is behind it
-
-
-def named_layers(module: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """All layers below `module` with their dotted names."""
-    for name, child in module.children():
-        yield prefix + name, child
-        yield from named_layers(child, f"{prefix}{name}.")
 
 
 def add_prefix(prefix: str, tensors: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

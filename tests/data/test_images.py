@@ -303,7 +303,7 @@ def test_equal_pictures_are_in_one_part_whatever_the_order():
     split = split_images(data, None, 0.1, 0.3)
     assert sum(map(len, split)) == 400
     assert 60 < len(split.test) < 180
-    assert image_leaks(split) == 0
+    assert image_leaks(*split) == 0
     again = split_images(data[::-1], None, 0.1, 0.3)
     assert sorted(again.test.digests) == sorted(split.test.digests)
     assert split.digest != again.digest
@@ -314,7 +314,7 @@ def test_a_test_part_of_its_own_is_kept_and_its_leaks_are_counted():
     split = split_images(Images(pixels, labels), Images(pixels[:5], labels[:5]), 0.1, 0.3)
     assert len(split.test) == 5
     assert len(split.train) + len(split.validation) == 100
-    assert image_leaks(split) == sum(d in set(split.train.digests) for d in split.test.digests) > 0
+    assert image_leaks(*split) == sum(d in set(split.train.digests) for d in split.test.digests) > 0
 
 
 def test_resized_pictures_stay_in_range():
