@@ -224,7 +224,7 @@ def translate(args: argparse.Namespace) -> int:
     from minis2s.tasks.report import AttentionMaps
     from minis2s.tasks.sequence import SequenceTask
     from minis2s.tasks.settings import update
-    from minis2s.training import RunDirectory
+    from minis2s.training import RunDirectory, check_place
 
     run = RunDirectory.open(args.directory)
     task = load_task(run.read_config()[0])
@@ -233,6 +233,8 @@ def translate(args: argparse.Namespace) -> int:
     settings = task.stored(run, args.beam)
     settings = update(settings, {"beam": max(settings.beam, args.n_best)}, task.name)
     maps = AttentionMaps(MOST_MAPS)
+    if args.attention:
+        check_place(Path(args.attention))
     prepare_process()
     with use_device(args.device) as device:
         translator = _load(run, device)
@@ -289,7 +291,7 @@ def compress(args: argparse.Namespace) -> int:
     if Path(args.output).suffix.lower() in (".png", *OTHER_PICTURES):
         raise ConfigError(f"{args.output} is a picture's name; compress writes a file of its own kind: name it out.m2s")
     with use_device(args.device) as device:
-        codec = Codec.load(RunDirectory.open(args.directory), device)
+        codec = Codec(RunDirectory.open(args.directory), device)
         pixels = TASK.read(codec.model, [args.input], args.resize).pixels
         data = codec.compress(pixels[0], args.bits)
         back = codec.decompress(args.output, data)
@@ -308,7 +310,7 @@ def decompress(args: argparse.Namespace) -> int:
 
     data = Path(args.input).read_bytes()
     with use_device(args.device) as device:
-        pixels = Codec.load(RunDirectory.open(args.directory), device).decompress(args.input, data)
+        pixels = Codec(RunDirectory.open(args.directory), device).decompress(args.input, data)
     save_image(pixels, args.output)
     print(f"{args.output}: {pixels.shape[2]} x {pixels.shape[1]} pixels")
     return 0

@@ -104,23 +104,28 @@ def sheet(pixels: np.ndarray, columns: int, title: str = "", size: float = 6.0) 
     return figure
 
 
+CURVES = [(BLUE, "o", "-"), ("#7da7d9", "o", "--"), (ORANGE, "s", "-"), ("#e8b080", "s", "--"), (GREY, "^", ":")]
+"""Color, marker and line of each way to compress."""
+
+
 def rate_distortion(curves: Mapping[str, Sequence[tuple[float, float, str]]], title: str = "") -> Figure:
     """PSNR over bits per pixel: a curve for each way to compress, a point (bits, PSNR, label) for each size."""
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
     ax = figure.subplots()
-    styles = {0: (BLUE, "o", "-"), 1: (ORANGE, "s", "-"), 2: (GREY, "^", "--"), 3: ("#3a8f4d", "d", ":")}
+    halo = [withStroke(linewidth=2, foreground="white")]  # a label stays legible where it crosses a line
     for k, (name, points) in enumerate(curves.items()):
-        color, marker, line = styles[k % len(styles)]
-        points = sorted(points)
-        x, y, labels = zip(*points, strict=True)
+        color, marker, line = CURVES[k % len(CURVES)]
+        x, y, labels = zip(*sorted(points), strict=True)
         ax.plot(x, y, color=color, marker=marker, linestyle=line, markersize=5, label=name)
+        above = color == BLUE
+        place: dict[str, Any] = {"xytext": (-4, 6) if above else (4, -11), "textcoords": "offset points"}
         for n, label in enumerate(labels):
-            below = k > 0
-            place: dict[str, Any] = {"xytext": (4, -11) if below else (-4, 6), "textcoords": "offset points"}
-            ax.annotate(label, (x[n], y[n]), ha="left" if below else "right", fontsize=7, color=color, **place)
+            text = ax.annotate(label, (x[n], y[n]), ha="right" if above else "left", fontsize=7, color=color, **place)
+            text.set_path_effects(halo)
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -198,6 +198,14 @@ def test_attention_of_a_model_without(folder, complaint):
     assert "no attention to draw" in complaint("translate", "plain", "--attention", "a.png", "y")
 
 
+@pytest.mark.parametrize(
+    "words", [["translate", "run", "y", "--attention", "no/map.png"], ["evaluate", "run", "--hypotheses", "no/h.txt"]]
+)
+def test_a_place_that_cannot_be_written_to_is_told_before_the_work(folder, complaint, monkeypatch, words):
+    monkeypatch.setattr("minis2s.tasks.translator.Translator.load", None)
+    assert "there is no folder no; make it first" in complaint(*words)
+
+
 # ----------------------------------------------------------------------------------------------------- checkpoints
 
 

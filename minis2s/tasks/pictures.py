@@ -299,10 +299,10 @@ def require_libraries() -> None:
     """
     missing = [name for name, module in LIBRARIES.items() if importlib.util.find_spec(module) is None]
     if missing:
-        raise ConfigError(f"pictures are scored by {' and '.join(missing)}, not installed here: {INSTALL}")
+        raise ConfigError(f"pictures are scored and packed by {' and '.join(missing)}, not installed here: {INSTALL}")
 
 
-LIBRARIES = {"scikit-image": "skimage", "scikit-learn": "sklearn", "Pillow": "PIL"}
+LIBRARIES = {"scikit-image": "skimage", "scikit-learn": "sklearn", "Pillow": "PIL", "constriction": "constriction"}
 
 
 def read_split(settings: Any) -> ImageSplit:

@@ -40,7 +40,7 @@ from minis2s.tasks.task import (
     stored_settings,
 )
 from minis2s.tasks.translator import Side, Translator, load_sides
-from minis2s.training import RunDirectory, Trainer, load_checkpoint, write_text
+from minis2s.training import RunDirectory, Trainer, check_place, load_checkpoint, write_text
 
 logger = logging.getLogger("minis2s.tasks")
 
@@ -150,12 +150,15 @@ class SequenceTask(Task):
         """BLEU and the others; options: `beam`, and a file `hypotheses` for the answers."""
         refuse_options(self, options, "beam", "hypotheses")
         settings = self.stored(run, options.get("beam"))
+        answers = Path(options["hypotheses"]) if options.get("hypotheses") else None
+        if answers:
+            check_place(answers)
         path = data or str(run / "test.tsv")
         pairs = read_pairs(path, settings.bad_lines, bool(data and settings.swap))
         translator = Translator.load(run, device)
         evaluation = translator.evaluate(fitting(pairs, translator, path), beam=settings.beam, alpha=settings.alpha)
-        if options.get("hypotheses"):
-            write_text(Path(options["hypotheses"]), "".join(f"{t.text}\n" for t in evaluation.translations))
+        if answers:
+            write_text(answers, "".join(f"{t.text}\n" for t in evaluation.translations))
         return {"task": self.name, "data": path, **evaluation.scores}
 
     def format(self, scores: Mapping[str, Any]) -> str:

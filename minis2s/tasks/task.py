@@ -35,7 +35,7 @@ class TrainingSettings:
     patience: int | None = setting(None, "stop after so many epochs without a better one, or none", low=1)
     time_limit: float | None = setting(None, "stop training after so many minutes, or none", low=0.01)
     optimizer: str = setting("adam", "optimizer", choices=tuple(OPTIMIZERS))
-    lr: float = setting(1e-3, "learning rate, at its peak", low=0)
+    lr: float = setting(1e-3, "learning rate, at its peak", low=1e-12)
     momentum: float = setting(0.0, "momentum of sgd", low=0, high=1)
     weight_decay: float = setting(0.0, "weight decay of adam and adamw", low=0)
     schedule: str = setting("constant", "course of the learning rate", choices=SCHEDULES)

@@ -1,7 +1,7 @@
 """Training: the loop, the run directory, checkpoints, the log and the progress bar, the same for every model."""
 
 from minis2s.training.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
-from minis2s.training.files import write_atomic, write_text
+from minis2s.training.files import check_place, write_atomic, write_text
 from minis2s.training.log import Log, to_json
 from minis2s.training.run import RunDirectory
 from minis2s.training.trainer import DivergenceError, Plan, State, Trainable, Trainer, load_weights
@@ -15,6 +15,7 @@ __all__ = [
     "State",
     "Trainable",
     "Trainer",
+    "check_place",
     "load_checkpoint",
     "load_weights",
     "save_checkpoint",

@@ -18,8 +18,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         If the disk is full or cannot be written to, or `path` is a folder or in none that exists. What stood at `path`
         is untouched, the temporary file is gone.
     """
-    if path.is_dir():
-        raise CheckpointError(f"cannot write {path}: it is a folder; name a file")
+    check_place(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "wb") as file:
@@ -33,6 +32,20 @@ def write_atomic(path: Path, data: bytes) -> None:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def check_place(path: Path) -> None:
+    """Make sure, before hours of work, that `path` may become a file.
+
+    Raises
+    ------
+    CheckpointError
+        If it is a folder, or in none that exists.
+    """
+    if path.is_dir():
+        raise CheckpointError(f"cannot write {path}: it is a folder; name a file")
+    if not path.parent.is_dir():
+        raise unwritable(path, FileNotFoundError())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -27,7 +27,7 @@ TINY = [f"--set={change}" for change in ("epochs=2", "batch_size=32", "width=4",
 TASKS = {"compression": [], "denoising": [], "features": ["--set=fine_tuning=1"], "generation": ["--set=latent=2"]}
 COMMON = {"best.safetensors", "config.toml", "curves.png", "last.safetensors", "log.jsonl", "metrics.json"}
 PICTURES = {
-    "compression": {"compression.png", "range.json"},
+    "compression": {"compression.png", "code.safetensors"},
     "denoising": {"denoising.png", "noises.png"},
     "features": {"features.png"},
     "generation": {"samples.png", "reconstructions.png", "kl.png", "ways.png", "plane.png", "arithmetic.png"},
