@@ -51,7 +51,7 @@ def draw(picture: Path, data: Path | None, seed: int, folder: Path) -> None:
         scores = json.loads((run / "metrics.json").read_text(encoding="utf-8"))
         others, numbers = scores["baselines"], scores["numbers"]
         found = [scores, others["code in 4 bits"], *(others[f"PCA-{numbers} in {bits} bits"] for bits in BITS)]
-        for way, row, size in zip(ways, found, (label, "", f"{numbers}", ""), strict=True):
+        for way, row, size in zip(ways, found, ("", label, f"{numbers}", ""), strict=True):
             curves[way].append((row["bits_per_pixel"], row["psnr"], size))
             print(f"{way:20} {label} {row['bits_per_pixel']:.3f} bits per pixel, {row['psnr']:.2f} dB", flush=True)
     test = split_images(*read_data(data), 0.02, 0.2).test.pixels[:1000]
