@@ -190,7 +190,8 @@ def _changes(args: argparse.Namespace, task: str) -> dict[str, Any]:
 def _resume_command(task: Task, run: RunDirectory, args: argparse.Namespace) -> str:
     """How to go on. What an earlier --resume changed is not in the run's config.toml, and has to be said again."""
     words = ["minis2s", "train", task.name, "--output", str(run), "--resume"]
-    words += [f"--set={change}" for change in args.set if args.resume]
+    if args.resume:
+        words += [f"--set={change}" for change in args.set] + (["--data", args.data] if args.data else [])
     return shlex.join(words + (["--device", args.device] if args.device else []))
 
 

@@ -22,6 +22,9 @@ WHOLE_RUN = ("cosine", "linear")
 EXTENDABLE = ("epochs", "patience", "time_limit")
 """Settings that may change when a run goes on: they say how long, not what."""
 
+MOVABLE = ("data", "data_target")
+"""Settings that say where the data are. They may have moved: that they are the same, their digest tells."""
+
 MODEL_STREAM, BATCH_STREAM, EVALUATION_STREAM = 0, 1, 2
 """One seed, independent streams: `default_rng([seed, stream, ...])`."""
 
@@ -151,7 +154,7 @@ def make_plan(settings: TrainingSettings, model: Module) -> Plan:
 
 
 def resumed_settings(task: Task, run: RunDirectory, changes: Mapping[str, Any]) -> Any:
-    """The settings of a run that goes on: its own, but for how long it is to train.
+    """The settings of a run that goes on: its own, but for how long it is to train and where the data are now.
 
     Raises
     ------
@@ -164,7 +167,7 @@ def resumed_settings(task: Task, run: RunDirectory, changes: Mapping[str, Any]) 
     before = stored_settings(task, run, stored)
     after = update(before, changes, task.name)
     for key in changes:
-        if key not in EXTENDABLE and getattr(after, key) != getattr(before, key):
+        if key not in EXTENDABLE + MOVABLE and getattr(after, key) != getattr(before, key):
             raise ConfigError(
                 f"{run} was trained with {key} = {getattr(before, key)}, which --resume cannot change to "
                 f"{getattr(after, key)}: start a new run ({', '.join(EXTENDABLE)} may change)"

@@ -40,6 +40,10 @@ def train(tmp_path, monkeypatch):
     return run
 
 
+def press(*args, **kwargs):
+    raise KeyboardInterrupt
+
+
 def outcome(directory):
     tensors, metadata = load_checkpoint(directory)
     del metadata["state"]["seconds"]
@@ -72,10 +76,6 @@ def test_resume_is_bit_equal(train, tmp_path, monkeypatch, capsys, variant):
 
 def test_ctrl_c_in_a_longer_run_says_that_it_is_longer(train, monkeypatch, capsys):
     assert train("run") == 0
-
-    def press(self, *args):
-        raise KeyboardInterrupt
-
     monkeypatch.setattr(Seq2Seq, "loss_and_backward", press)
     assert main(["train", "translation", "--output", "run", "--resume", "--set=epochs=9"]) == 130
     assert "--output run --resume --set=epochs=9" in capsys.readouterr().err
@@ -117,6 +117,29 @@ def test_other_data_cannot_be_resumed(train, tmp_path, capsys):
         file.write("one\ttwo\n")
     assert main(["train", "translation", "--output", "r", "--resume"]) == 2
     assert "pairs.tsv is not what r was trained on" in capsys.readouterr().err
+
+
+def test_data_that_moved_can_be_resumed(train, tmp_path, capsys):
+    assert train("whole") == 0
+    assert train("r", changes=["epochs=1"]) == 0
+    (tmp_path / "pairs.tsv").rename(tmp_path / "moved.tsv")
+    resume = ["train", "translation", "--output", "r", "--resume", "--set", "epochs=2"]
+    assert main(resume) == 2
+    assert "pairs.tsv" in capsys.readouterr().err
+    assert main([*resume, "--data", "moved.tsv"]) == 0
+    assert outcome(tmp_path / "r" / "last.safetensors") == outcome(tmp_path / "whole" / "last.safetensors")
+    (tmp_path / "other.tsv").write_text((tmp_path / "moved.tsv").read_text(encoding="utf-8").upper(), encoding="utf-8")
+    assert main([*resume, "--data", "other.tsv"]) == 2
+    assert "other.tsv is not what r was trained on" in capsys.readouterr().err
+
+
+def test_the_command_to_go_on_names_the_place_that_the_data_moved_to(train, tmp_path, monkeypatch, capsys):
+    assert train("r", changes=["epochs=1"]) == 0
+    (tmp_path / "pairs.tsv").rename(tmp_path / "moved.tsv")
+    monkeypatch.setattr(Seq2Seq, "loss_and_backward", press)
+    resume = ["train", "translation", "--output", "r", "--resume", "--set", "epochs=2"]
+    assert main([*resume, "--data", "moved.tsv"]) == 130
+    assert "--output r --resume --set=epochs=2 --data moved.tsv" in capsys.readouterr().err
 
 
 def test_a_run_without_a_checkpoint_begins_anew(train, tmp_path, capsys):
