@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from minis2s.data import Pair, Vocabulary, bucket_batches, collate, padding_waste, phrases, read_tsv, reverse
-from minis2s.tasks.sequence import make_tokenizer
+from minis2s.tasks.corpus import make_tokenizer
 
 BATCH_SIZES = (64, 128)
 

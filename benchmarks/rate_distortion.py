@@ -20,7 +20,7 @@ from minis2s.data.images import read_data, split_images
 from minis2s.gallery import rate_distortion
 from minis2s.plots import save_figure
 from minis2s.tasks.compression import jpeg
-from minis2s.tasks.pictures import fidelity
+from minis2s.tasks.picture_scores import fidelity
 
 SIZES = [(4, 4), (3, 4), (2, 2), (2, 4), (2, 8)]
 """How often height and width are halved, and the channels of the code."""

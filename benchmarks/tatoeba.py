@@ -22,8 +22,9 @@ from twin import TorchSeq2Seq
 from minis2s.backend import prepare_process
 from minis2s.data.batching import Batch
 from minis2s.optim import Adam, clip_global_norm
-from minis2s.tasks.sequence import make_schedule, start
+from minis2s.tasks.sequence import start
 from minis2s.tasks.settings import assignment
+from minis2s.tasks.task import make_schedule
 from minis2s.tasks.translation import TASK
 from minis2s.training import RunDirectory
 

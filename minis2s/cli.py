@@ -322,7 +322,7 @@ def denoise(args: argparse.Namespace) -> int:
     from minis2s.backend import use_device
     from minis2s.gallery import save_image
     from minis2s.tasks.denoising import TASK
-    from minis2s.tasks.pictures import mapped
+    from minis2s.tasks.picture_scores import mapped
     from minis2s.training import RunDirectory
 
     paths = _denoised(args.input, args.output)

@@ -116,7 +116,6 @@ def rate_distortion(curves: Mapping[str, Sequence[tuple[float, float, str]]], ti
 
     figure = Figure(figsize=(7.2, 4.6), dpi=120, layout="constrained")
     ax = figure.subplots()
-    halo = [withStroke(linewidth=2, foreground="white")]  # a label stays legible where it crosses a line
     for k, (name, points) in enumerate(curves.items()):
         color, marker, line = CURVES[k % len(CURVES)]
         x, y, labels = zip(*sorted(points), strict=True)
@@ -126,7 +125,7 @@ def rate_distortion(curves: Mapping[str, Sequence[tuple[float, float, str]]], ti
         place: dict[str, Any] = {"xytext": (-4, 6) if above else (4, -11), "textcoords": "offset points"}
         for n, label in enumerate(labels):
             text = ax.annotate(label, (x[n], y[n]), ha="right" if above else "left", fontsize=7, color=color, **place)
-            text.set_path_effects(halo)
+            text.set_path_effects([withStroke(linewidth=2, foreground="white")])  # legible across a line
     ax.set_xscale("log")
     ax.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

@@ -10,7 +10,8 @@ import numpy as np
 
 from minis2s.backend import Array, item, to_device, to_numpy
 from minis2s.models.autoencoder import LOSSES, NETS, AutoencoderConfig, StackedAutoencoder, make_autoencoder
-from minis2s.tasks.pictures import PictureSettings, PictureTask, mapped
+from minis2s.tasks.picture_scores import mapped
+from minis2s.tasks.pictures import PictureSettings, PictureTask
 from minis2s.tasks.settings import setting
 
 

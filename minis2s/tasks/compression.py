@@ -19,7 +19,8 @@ from minis2s.errors import CheckpointError
 from minis2s.plots import save_figure
 from minis2s.tasks.autoencoding import AutoencodingTask, decode, encode
 from minis2s.tasks.denoising import one_of_each
-from minis2s.tasks.pictures import Model, fidelity, fit_pca, quoted
+from minis2s.tasks.picture_scores import fidelity, fit_pca
+from minis2s.tasks.pictures import Model, quoted
 from minis2s.training import RunDirectory, Trainer, load_checkpoint, save_checkpoint
 
 logger = logging.getLogger("minis2s.tasks")

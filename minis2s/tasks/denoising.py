@@ -16,7 +16,8 @@ from minis2s.errors import ConfigError
 from minis2s.models.autoencoder import LOSSES, AutoencoderConfig, make_autoencoder
 from minis2s.models.denoiser import Denoiser, DenoiserConfig
 from minis2s.plots import save_figure
-from minis2s.tasks.pictures import Model, PictureSettings, PictureTask, evaluation_rng, fidelity, mapped, quoted
+from minis2s.tasks.picture_scores import fidelity, mapped
+from minis2s.tasks.pictures import Model, PictureSettings, PictureTask, evaluation_rng, quoted
 from minis2s.tasks.settings import setting
 from minis2s.training import RunDirectory
 

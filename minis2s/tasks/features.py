@@ -19,7 +19,8 @@ from minis2s.models.classifier import Classifier
 from minis2s.optim import AdamW, Cosine
 from minis2s.plots import save_figure
 from minis2s.tasks.autoencoding import AutoencodingSettings, AutoencodingTask, encode
-from minis2s.tasks.pictures import Batches, Model, PictureSettings, fit_pca, mapped, quoted
+from minis2s.tasks.picture_scores import fit_pca, mapped
+from minis2s.tasks.pictures import Batches, Model, PictureSettings, quoted
 from minis2s.tasks.settings import setting
 from minis2s.training import RunDirectory
 

@@ -14,16 +14,8 @@ from minis2s.data.images import ImageSplit
 from minis2s.models.vae import NETS, VAE, VAEConfig
 from minis2s.plots import save_figure
 from minis2s.tasks.denoising import one_of_each
-from minis2s.tasks.pictures import (
-    Model,
-    PictureSettings,
-    PictureTask,
-    evaluation_rng,
-    fidelity,
-    in_batches,
-    mapped,
-    quoted,
-)
+from minis2s.tasks.picture_scores import fidelity, in_batches, mapped
+from minis2s.tasks.pictures import Model, PictureSettings, PictureTask, evaluation_rng, quoted
 from minis2s.tasks.settings import setting
 from minis2s.training import RunDirectory
 

@@ -1,11 +1,11 @@
-"""What all tasks with pictures share: settings, reading the data, training, going on, and loading a model again."""
+"""What all tasks with pictures share: settings, training, going on, and loading a model again."""
 
 from __future__ import annotations
 
 import importlib.util
 import logging
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -13,10 +13,10 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from minis2s.backend import Array, to_numpy
-from minis2s.data.images import INSTALL, Images, ImageSplit, image_leaks, read_data, read_pngs, split_images
-from minis2s.data.png import CONVERT
+from minis2s.data.images import INSTALL, Images, ImageSplit, read_pngs
 from minis2s.errors import CheckpointError, ConfigError, DataError
-from minis2s.metrics import psnr, ssim
+from minis2s.tasks.picture_data import name_of, other_data, read_split, warn_of_known, wrong_size
+from minis2s.tasks.picture_scores import format_table, in_batches
 from minis2s.tasks.report import dumps
 from minis2s.tasks.settings import setting
 from minis2s.tasks.task import (
@@ -35,7 +35,6 @@ from minis2s.training import RunDirectory, Trainer, load_checkpoint, load_weight
 
 logger = logging.getLogger("minis2s.tasks")
 
-EVALUATION_BATCH = 500
 SSIM_WINDOW = 7
 """Pixels on each side that structural similarity looks at."""
 
@@ -260,7 +259,7 @@ class PictureTraining:
         pixels = self.split.validation.pixels
         parts = [(self.task.measure(self.model, x, self.settings, rng), len(x)) for x in in_batches(pixels)]
         metrics = {name: sum(part[name] * n for part, n in parts) / len(pixels) for name in parts[0][0]}
-        some = pixels[:EVALUATION_BATCH]
+        some = next(in_batches(pixels))
         made = to_numpy(self.task.reconstruct(self.model, some, self.settings, rng))
         spread = float(made.std(axis=0).mean() / max(some.std(axis=0).mean(), 1e-9)) if len(some) > 1 else 1.0
         return metrics | {"spread": spread}
@@ -295,7 +294,7 @@ def require_libraries() -> None:
     Raises
     ------
     ConfigError
-        If scikit-image or scikit-learn are not installed.
+        If a library is not installed.
     """
     missing = [name for name, module in LIBRARIES.items() if importlib.util.find_spec(module) is None]
     if missing:
@@ -305,161 +304,9 @@ def require_libraries() -> None:
 LIBRARIES = {"scikit-image": "skimage", "scikit-learn": "sklearn", "Pillow": "PIL", "constriction": "constriction"}
 
 
-def read_split(settings: Any) -> ImageSplit:
-    """Training, validation and test pictures: the user's own, or MNIST's 5,000. Pictures in two parts are told of.
-
-    Raises
-    ------
-    DataError
-        If there are none, or too few.
-    """
-    split = _own_split(settings)
-    logger.info("leak check: %s held-out pictures occur in training", image_leaks(*split) or "no")
-    return split
-
-
-def _own_split(settings: Any) -> ImageSplit:
-    data, own_test = read_data(settings.data)
-    if settings.limit is not None:
-        data = _some(data, settings.limit)
-        own_test = None if own_test is None else _some(own_test, settings.limit)
-    split = split_images(data, own_test, settings.validation, settings.test)
-    for part in ("train", "validation", "test"):
-        if not len(getattr(split, part)):
-            raise DataError(
-                f"no picture is left for {part} ({sum(map(len, split))} in all): bring more, "
-                "or change --set validation=... and test=..."
-            )
-    if split.test.shape != split.train.shape:
-        raise wrong_size("the test part", split.test.shape, split.train.shape)
-    return split
-
-
-def _some(data: Images, limit: int) -> Images:
-    """`limit` pictures, spread over all of them: files are often sorted by class."""
-    return data[np.unique(np.linspace(0, len(data) - 1, min(limit, len(data))).round().astype(int))]
-
-
-def other_data(path: str, task: PictureTask, model: Model, resize: bool) -> ImageSplit:
-    """Other data, of the shape that a model takes.
-
-    Without a test part they are split as those for training are; where nothing is learnt from a training part, all are
-    for the test.
-
-    Raises
-    ------
-    DataError
-        If they are of another shape, or nothing is left to learn baselines from, or to test.
-    """
-    settings, shape = model.settings, task.shape(model)
-    data, own_test = read_data(path, shape[1:] if resize else None)
-    for part in (data, own_test):
-        if part is not None and part.shape != shape:
-            raise wrong_size(path, part.shape, shape)
-    split = split_images(data, own_test, settings.validation, settings.test)
-    if own_test is None and not task.learns_to_score:
-        return split._replace(test=data)
-    if not (len(split.train) and len(split.test)):
-        raise DataError(
-            f"{path} has {len(data)} pictures: too few to learn baselines from some and test on others; bring more"
-        )
-    return split
-
-
-def warn_of_known(split: ImageSplit, model: Model) -> None:
-    """Say how many of other data's test pictures the model was trained on, if its own data are still there."""
-    try:
-        own = _own_split(model.settings)
-    except DataError as error:
-        logger.info("no leak check: the data that the model was trained on cannot be read (%s)", error)
-        return
-    leaked = image_leaks(own.train, split.test) or "none"
-    logger.info("leak check: the model was trained on %s of the test pictures", leaked)
-
-
-def wrong_size(what: str, found: Sequence[int], wanted: Sequence[int]) -> DataError:
-    """One line with both sizes, and the way out."""
-
-    def spell(shape: Sequence[int]) -> str:
-        return f"{shape[2]} x {shape[1]}, {'grey' if shape[0] == 1 else 'colour'}"
-
-    remedy = CONVERT if wanted[0] == 1 else "train a model on such pictures"
-    remedy = "add --resize" if found[0] == wanted[0] else remedy
-    return DataError(f"{what} is {spell(found)}; this model takes {spell(wanted)}: {remedy}")
-
-
-def name_of(data: str | None) -> str:
-    """The data in words."""
-    return data or "the default data set"
-
-
 def evaluation_rng(settings: Any) -> np.random.Generator:
     """The stream of all chance in measuring: the same each time, so that epochs and runs can be compared."""
     return np.random.default_rng([settings.seed, EVALUATION_STREAM])
-
-
-# -------------------------------------------------------------------------------------------------------------- scoring
-
-
-def in_batches(pixels: np.ndarray) -> Iterator[np.ndarray]:
-    """All pictures, some at a time."""
-    return (pixels[k : k + EVALUATION_BATCH] for k in range(0, len(pixels), EVALUATION_BATCH))
-
-
-def mapped(function: Callable[[np.ndarray], Array], pixels: np.ndarray) -> np.ndarray:
-    """`function` of all pictures, on the host."""
-    return np.concatenate([to_numpy(function(x)) for x in in_batches(pixels)])
-
-
-def fidelity(pixels: np.ndarray, reference: np.ndarray) -> dict[str, float]:
-    """MSE, and the means over all pictures of PSNR and SSIM."""
-    return {
-        "mse": float(np.mean((pixels - reference) ** 2)),
-        "psnr": float(np.mean(psnr(pixels, reference))),
-        "ssim": float(np.mean(ssim(pixels, reference))),
-    }
-
-
-def fit_pca(train: np.ndarray, components: int) -> Any:
-    """The principal components of the training pictures."""
-    from sklearn.decomposition import PCA
-
-    flat = train.reshape(len(train), -1)
-    return PCA(min(components, *flat.shape), svd_solver="covariance_eigh").fit(flat)
-
-
-def format_table(scores: Mapping[str, Any]) -> str:
-    """A row for the model and one for each baseline; a column for each number that any of them has."""
-    rows = {"this model": scores, **scores.get("baselines", {})}
-    columns = [k for k in COLUMNS if any(isinstance(row.get(k), (int, float)) for row in rows.values())]
-    lines = [[f"{scores['examples']} pictures", *(COLUMNS[k][0] for k in columns)]]
-    for name, row in rows.items():
-        lines.append([name, *(COLUMNS[k][1].format(row[k]) if k in row else "-" for k in columns)])
-    widths = [max(len(line[k]) for line in lines) for k in range(len(lines[0]))]
-    return "\n".join(
-        "  ".join([line[0].ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(line[1:], widths[1:], strict=True))])
-        for line in lines
-    )
-
-
-COLUMNS: dict[str, tuple[str, str]] = {
-    "mse": ("MSE", "{:.5f}"),
-    "psnr": ("PSNR (dB)", "{:.2f}"),
-    "ssim": ("SSIM", "{:.4f}"),
-    "bytes": ("bytes", "{:.0f}"),
-    "bits_per_pixel": ("bits/pixel", "{:.3f}"),
-    "linear_probe": ("linear probe", "{:.4f}"),
-    "linear_probe_100": ("with 100 labels", "{:.4f}"),
-    "knn5": ("5-NN", "{:.4f}"),
-    "kmeans_purity": ("k-means purity", "{:.4f}"),
-    "fine_tuned": ("fine-tuned", "{:.4f}"),
-    "elbo": ("ELBO (nats)", "{:.2f}"),
-    "reconstruction": ("reconstruction", "{:.2f}"),
-    "kl": ("KL", "{:.2f}"),
-    "importance_weighted": ("weighted bound", "{:.2f}"),
-    "active": ("active dimensions", "{:.0f}"),
-}
-"""What a table calls the scores, and how it writes them."""
 
 
 def quoted(run: RunDirectory) -> str:

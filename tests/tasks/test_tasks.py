@@ -12,17 +12,10 @@ from minis2s.data.pairs import Pair, read_tsv
 from minis2s.data.splitting import Split
 from minis2s.errors import ConfigError, DataError
 from minis2s.tasks import load_task
+from minis2s.tasks.corpus import make_corpus, make_side, make_tokenizer, read_pairs, write_pairs
 from minis2s.tasks.report import MOST_TOKENS, dumps, format_samples, interesting
-from minis2s.tasks.sequence import (
-    EpochBatches,
-    SequenceTraining,
-    make_corpus,
-    make_schedule,
-    make_side,
-    make_tokenizer,
-    read_pairs,
-    write_pairs,
-)
+from minis2s.tasks.sequence import EpochBatches, SequenceTraining
+from minis2s.tasks.task import make_schedule
 from minis2s.tasks.translator import Side, Translation, Translator
 from minis2s.training import RunDirectory
 
