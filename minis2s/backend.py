@@ -275,6 +275,16 @@ def _pool() -> ThreadPoolExecutor | None:
 _has_its_share: ContextVar[bool] = ContextVar("minis2s_has_its_share", default=False)
 
 
+@contextmanager
+def _sharing() -> Iterator[None]:
+    """The caller works on its own share, inside the `with` block."""
+    token = _has_its_share.set(True)
+    try:
+        yield
+    finally:
+        _has_its_share.reset(token)
+
+
 def _helpers() -> ThreadPoolExecutor | None:
     """The pool, for a caller whose work is not shared yet.
 
@@ -343,7 +353,8 @@ def _share(work: Callable[[int, int], object], count: int, shares: int) -> None:
         return
     bounds = np.linspace(0, count, shares + 1).astype(int).tolist()
     others = [pool.submit(work, first, last) for first, last in pairwise(bounds[1:])]
-    work(0, bounds[1])
+    with _sharing():
+        work(0, bounds[1])
     for other in others:
         other.result()
 
@@ -388,11 +399,8 @@ def side_by_side(first: Callable[[], T], second: Callable[[], T], like: Array) -
         return first(), second()
     with one_core():
         other = pool.submit(second)
-        token = _has_its_share.set(True)
-        try:
+        with _sharing():
             mine = first()
-        finally:
-            _has_its_share.reset(token)
         return mine, other.result()
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minis2s.backend import Array, get_xp, matmul, side_by_side, strided_view
+from minis2s.backend import Array, get_xp, in_blocks, in_shares, matmul, one_core, side_by_side, strided_view
 from minis2s.functional.activation import Backward
 
 Pair = tuple[int, int]
@@ -85,6 +85,11 @@ class Windows(NamedTuple):
         """Do the windows, turned by half a turn, paint what they see? With stride 1, unless there is more padding."""
         return self.stride == (1, 1) and all(p <= r for p, r in zip(self.padding, self.reach(), strict=True))
 
+    def padding_of_turned(self) -> Pair:
+        """The padding with which windows turned by half a turn see what these paint."""
+        rows, columns = (r - p for r, p in zip(self.reach(), self.padding, strict=True))
+        return rows, columns
+
     def all_see(self, channels: int, like: Array) -> int:
         """How many numbers all windows see of `channels` channels of `like` (..., N)."""
         return channels * self.kernel[0] * self.kernel[1] * self.small[0] * self.small[1] * like.shape[-1]
@@ -95,12 +100,22 @@ class Windows(NamedTuple):
             return first(), second()
         return side_by_side(first, second, like)
 
-    def blocks(self, channels: int, like: Array) -> list[slice]:
+    def block(self, channels: int, like: Array) -> int:
         """Rows of windows to work on at a time, which see `channels` channels of `like` (..., N). A device does all."""
-        rows = step = self.small[0]
-        if isinstance(like, np.ndarray):
-            step = min(rows, max(1, BLOCK * rows // max(1, self.all_see(channels, like))))
+        rows = self.small[0]
+        if not isinstance(like, np.ndarray):
+            return rows
+        return min(rows, max(1, BLOCK * rows // max(1, self.all_see(channels, like))))
+
+    def blocks(self, channels: int, like: Array) -> list[slice]:
+        """All rows of windows, a block after the other."""
+        rows, step = self.small[0], self.block(channels, like)
         return [slice(start, min(start + step, rows)) for start in range(0, rows, step)]
+
+    def each_block(self, work: Callable[[slice], None], channels: int, like: Array) -> None:
+        """Call `work(rows)` for all blocks, which know nothing of each other: the cores share them."""
+        with one_core():
+            in_blocks(work, self.small[0], self.block(channels, like), like)
 
     def taps(self, rows: slice | None = None) -> Iterator[tuple[Pair, tuple[slice, slice], tuple[slice, slice]]]:
         """For each tap: which windows, counted from the first of `rows` (all), see a place through it; which places."""
@@ -192,14 +207,18 @@ def conv2d(
     x = batch_last(x).reshape(G, C // G, *large, N)
     w = weight.reshape(G, O // G, -1)  # (G, O/G, C/G kh kw)
     y = xp.empty((G, O // G, windows.small[0], windows.small[1] * N), dtype=x.dtype)
-    blocks, padded = windows.blocks(C, like=x), windows.pad(x)
-    for rows in blocks:
+    padded = windows.pad(x)
+
+    def forward(rows: slice) -> None:
         _products(w, windows.gather(padded, rows), out=_flat(y, rows))
         if bias is not None:
             y[:, :, rows] += bias.reshape(G, -1, 1, 1)
 
+    windows.each_block(forward, C, like=x)
+
     def backward(dy: Array) -> tuple[Array | None, Array, Array | None]:
         dy = batch_last(dy).reshape(y.shape)
+        blocks = windows.blocks(C, like=x)
 
         def gradient_by_weight() -> Array:
             dweight, padded = xp.zeros_like(w), windows.pad(x)
@@ -208,6 +227,10 @@ def conv2d(
             return dweight.reshape(weight.shape)
 
         def gradient_by_x() -> Array:
+            if O <= C and windows.can_paint():  # there G^T is the G of turned filters, without additions
+                dpictures = batch_first(dy.reshape(O, *windows.small, N))
+                turned, padding = _turned(weight, G), windows.padding_of_turned()
+                return conv2d(dpictures, turned, padding=padding, dilation=dilation, groups=groups)[0]
             dx = xp.zeros_like(x)
             for rows in blocks:
                 windows.scatter(_products(w.swapaxes(1, 2), _flat(dy, rows)), rows, dx)
@@ -229,23 +252,22 @@ def _conv2d_by_painting(
 
     Where few channels are made of many, far less is painted than would be gathered.
     """
-
-    def turned(w: Array) -> Array:
-        """(O, C / G, kh, kw) -> (C, O / G, kh, kw), or back."""
-        by_group = w.reshape(groups, -1, *w.shape[1:])[..., ::-1, ::-1]
-        return by_group.swapaxes(1, 2).reshape(-1, by_group.shape[1], *windows.kernel)
-
-    rows, columns = windows.reach()
-    padding = rows - windows.padding[0], columns - windows.padding[1]
+    padding = windows.padding_of_turned()
     y, painting_backward = conv_transpose2d(
-        x, turned(weight), bias, padding=padding, dilation=windows.dilation, groups=groups
+        x, _turned(weight, groups), bias, padding=padding, dilation=windows.dilation, groups=groups
     )
 
     def backward(dy: Array) -> tuple[Array, Array, Array | None]:
         dx, dturned, dbias = painting_backward(dy)
-        return dx, turned(dturned), dbias
+        return dx, _turned(dturned, groups), dbias
 
     return y, backward
+
+
+def _turned(weight: Array, groups: int) -> Array:
+    """Filters turned by half a turn, that look the other way: (O, C / G, kh, kw) -> (C, O / G, kh, kw), or back."""
+    by_group = weight.reshape(groups, -1, *weight.shape[1:])[..., ::-1, ::-1]
+    return by_group.swapaxes(1, 2).reshape(-1, by_group.shape[1], *weight.shape[2:])
 
 
 def conv_transpose2d(
@@ -295,9 +317,15 @@ def conv_transpose2d(
     y = xp.zeros((G, O // G, *windows.large, N), dtype=x.dtype)
     if bias is not None:
         y += bias.reshape(G, -1, 1, 1, 1)
-    blocks = windows.blocks(O, like=y)
-    for rows in blocks:
-        windows.scatter(_products(w.swapaxes(1, 2), _flat(x, rows)), rows, y)
+    blocks, taps = windows.blocks(O, like=y), windows.kernel[0] * windows.kernel[1]
+
+    def forward(o: slice) -> None:
+        filters = w[:, :, o.start * taps : o.stop * taps].swapaxes(1, 2)  # those that paint channels o of each group
+        for rows in blocks:
+            windows.scatter(_products(filters, _flat(x, rows)), rows, y[:, o])
+
+    with one_core():
+        in_shares(forward, O // G, like=y)
 
     def backward(dy: Array) -> tuple[Array, Array, Array | None]:
         dy = batch_last(dy).reshape(y.shape)
