@@ -1,7 +1,7 @@
 """Codes to few bytes and back: quantised, then packed by how often each level occurred in training.
 
-A range coder (by the library `constriction`) spends -log2 p bits on what has probability p: common levels cost little,
-rare ones more. Both ends need the same probabilities, so they are kept with the model and not in each file.
+A range coder (Martin 1979; here the library `constriction`'s) spends -log2 p bits on what has probability p: common
+levels cost little, rare ones more. Both ends need the same probabilities, so the model keeps them, and no file does.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ pixel of all pictures is one run of numbers, so that a window is moved in runs, 
 function takes any strides, and gives arrays of shape (N, C, H, W) that lie so.
 
 What all windows see is many times the picture. It is made a few rows of windows at a time, small enough for the cache,
-in the forward pass and again in the backward pass.
+in the forward pass, where the cores share the rows, and again in the backward pass.
 """
 
 from __future__ import annotations
