@@ -171,7 +171,10 @@ class PictureTask(Task):
         ------
         CheckpointError
             If anything is missing, damaged, of another task, or does not belong together.
+        ConfigError
+            If a library is not installed that tasks with pictures need.
         """
+        require_libraries()
         name, stored = run.read_config()
         if name != self.name:
             raise CheckpointError(f"{run} is a run of the task {name!r}, {self.name!r} is needed: name another run")
@@ -195,7 +198,6 @@ class PictureTask(Task):
     def evaluate(self, run: RunDirectory, device: str, data: str | None, **options: Any) -> dict[str, Any]:
         """See :class:`Task`; the option `resize` makes pictures of other data as large as the model's."""
         refuse_options(self, options, "resize")
-        require_libraries()
         model = self.load(run, device)
         if data is None:
             split = read_split(model.settings)
@@ -289,7 +291,7 @@ class Batches(Sequence[np.ndarray]):
 
 
 def require_libraries() -> None:
-    """Refuse to begin what could not be scored.
+    """Refuse to begin what could not be finished.
 
     Raises
     ------
@@ -298,7 +300,7 @@ def require_libraries() -> None:
     """
     missing = [name for name, module in LIBRARIES.items() if importlib.util.find_spec(module) is None]
     if missing:
-        raise ConfigError(f"pictures are scored and packed by {' and '.join(missing)}, not installed here: {INSTALL}")
+        raise ConfigError(f"tasks with pictures need {' and '.join(missing)}, not installed here: {INSTALL}")
 
 
 LIBRARIES = {"scikit-image": "skimage", "scikit-learn": "sklearn", "Pillow": "PIL", "constriction": "constriction"}

@@ -359,7 +359,17 @@ def test_options_of_other_tasks_and_settings_that_do_not_fit(folder, complaint):
 
 def test_without_the_libraries_nothing_begins(folder, complaint, monkeypatch):
     monkeypatch.setattr("minis2s.tasks.pictures.LIBRARIES", {"scikit-image": "no_such_module"})
-    assert "scikit-image, not installed" in complaint("train", "compression", "--data", "data.npz", *TINY)
+    Path("o.m2s").touch()
+    for words in (
+        ["train", "compression", "--data", "data.npz", *TINY],
+        ["evaluate", "compression"],
+        ["compress", "compression", "0.png", "o.m2s"],
+        ["decompress", "compression", "o.m2s", "o.png"],
+        ["denoise", "denoising", "0.png"],
+        ["encode", "features", "0.png", "--output", "o.npz"],
+        ["generate", "generation", "o.png"],
+    ):
+        assert "need scikit-image, not installed here: pip install" in complaint(*words)
 
 
 # ------------------------------------------------------------------------------------------------------------ the trap
