@@ -25,16 +25,12 @@ CAUTION = 64
 class CodeStatistics(NamedTuple):
     """What is known of codes (N, C, ...): the extent of each channel, and how often each place took each level.
 
-    Attributes
-    ----------
-    low, high : float32 arrays (C,)
-        The steps are laid between them; what lies outside becomes the first or the last.
-    counts : integer array (C, ..., 256)
+    The steps are laid between `low` and `high`; what lies outside becomes the first or the last.
     """
 
-    low: np.ndarray
-    high: np.ndarray
-    counts: np.ndarray
+    low: np.ndarray  # (C,)
+    high: np.ndarray  # (C,)
+    counts: np.ndarray  # (C, ..., 256)
 
     @classmethod
     def of(cls, codes: np.ndarray) -> CodeStatistics:
