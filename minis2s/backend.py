@@ -277,10 +277,11 @@ _has_its_share: ContextVar[bool] = ContextVar("minis2s_has_its_share", default=F
 
 @contextmanager
 def _sharing() -> Iterator[None]:
-    """The caller works on its own share, inside the `with` block."""
+    """Every core has its share inside the `with` block, the caller too, and makes its matrix products alone."""
     token = _has_its_share.set(True)
     try:
-        yield
+        with one_core():
+            yield
     finally:
         _has_its_share.reset(token)
 
@@ -298,8 +299,8 @@ def _helpers() -> ThreadPoolExecutor | None:
 def in_blocks(work: Callable[[slice], object], count: int, block: int, like: Array) -> None:
     """Call `work(rows)` for slices that together cover range(count).
 
-    For elementwise work on large host arrays: blocks of `block` rows stay in the cache from one operation to the next,
-    and the cores share them, because NumPy lets go of the interpreter inside its loops. A device gets one slice with
+    For several operations on large host arrays: blocks of `block` rows stay in the cache from one to the next, and the
+    cores share them, because NumPy lets go of the interpreter inside its loops. A device gets one slice with
     everything: it wants few and large launches.
     """
     if not isinstance(like, np.ndarray) or count <= block:
@@ -352,11 +353,11 @@ def _share(work: Callable[[int, int], object], count: int, shares: int) -> None:
         work(0, count)
         return
     bounds = np.linspace(0, count, shares + 1).astype(int).tolist()
-    others = [pool.submit(work, first, last) for first, last in pairwise(bounds[1:])]
     with _sharing():
+        others = [pool.submit(work, first, last) for first, last in pairwise(bounds[1:])]
         work(0, bounds[1])
-    for other in others:
-        other.result()
+        for other in others:
+            other.result()
 
 
 def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
@@ -378,8 +379,7 @@ def matmul(a: Array, b: Array, out: Array | None = None) -> Array:
     def part(first: int, last: int) -> None:
         np.matmul(a[first:last], b[first:last], out=out[first:last])
 
-    with one_core():
-        _share(part, len(a), shares)
+    _share(part, len(a), shares)
     return out
 
 
@@ -397,10 +397,9 @@ def side_by_side(first: Callable[[], T], second: Callable[[], T], like: Array) -
     pool = _helpers()
     if pool is None or not side_by_side_pays(like):
         return first(), second()
-    with one_core():
+    with _sharing():
         other = pool.submit(second)
-        with _sharing():
-            mine = first()
+        mine = first()
         return mine, other.result()
 
 

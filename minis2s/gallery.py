@@ -121,7 +121,7 @@ def rate_distortion(curves: Mapping[str, Sequence[tuple[float, float, str]]], ti
         x, y, labels = zip(*sorted(points), strict=True)
         ax.plot(x, y, color=color, marker=marker, linestyle=line, markersize=5, label=name)
         ax.plot(x, y, color=color, marker=marker, linestyle="none", markersize=5, zorder=4)  # no label hides a point
-        above = k < 2
+        above = k < 2  # the first two are expected to be the best: the room over them is free
         place: dict[str, Any] = {"xytext": (-4, 6) if above else (4, -11), "textcoords": "offset points"}
         for n, label in enumerate(labels):
             text = ax.annotate(label, (x[n], y[n]), ha="right" if above else "left", fontsize=7, color=color, **place)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from minis2s.backend import Array, get_xp, in_blocks, in_shares, matmul, one_core, side_by_side, strided_view
+from minis2s.backend import Array, get_xp, in_blocks, in_shares, matmul, side_by_side, strided_view
 from minis2s.functional.activation import Backward
 
 Pair = tuple[int, int]
@@ -114,8 +114,7 @@ class Windows(NamedTuple):
 
     def each_block(self, work: Callable[[slice], None], channels: int, like: Array) -> None:
         """Call `work(rows)` for all blocks, which know nothing of each other: the cores share them."""
-        with one_core():
-            in_blocks(work, self.small[0], self.block(channels, like), like)
+        in_blocks(work, self.small[0], self.block(channels, like), like)
 
     def taps(self, rows: slice | None = None) -> Iterator[tuple[Pair, tuple[slice, slice], tuple[slice, slice]]]:
         """For each tap: which windows, counted from the first of `rows` (all), see a place through it; which places."""
@@ -324,8 +323,7 @@ def conv_transpose2d(
         for rows in blocks:
             windows.scatter(_products(filters, _flat(x, rows)), rows, y[:, o])
 
-    with one_core():
-        in_shares(forward, O // G, like=y)
+    in_shares(forward, O // G, like=y)
 
     def backward(dy: Array) -> tuple[Array, Array, Array | None]:
         dy = batch_last(dy).reshape(y.shape)

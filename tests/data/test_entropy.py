@@ -73,9 +73,11 @@ def test_a_code_takes_as_many_bytes_as_its_entropy_says(bits):
     assert size < 0.8 * 128 * bits / 8
 
 
-def test_what_was_not_packed_with_these_statistics_is_refused_or_differs():
+def test_data_that_were_not_packed_so_are_refused():
     rng = np.random.default_rng(0)
     coder = Coder(CodeStatistics.of(rng.normal(size=(30, 1, 64))), 8)
     levels = rng.integers(0, 256, (1, 64)).astype(np.uint8)
     with pytest.raises(ValueError, match="left over"):
         coder.unpack(coder.pack(levels) + bytes(range(8)))
+    with pytest.raises(ValueError, match="multiple"):
+        coder.unpack(coder.pack(levels)[:-1])
