@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 from mutants import mutant
-from mutants.shared import column_network, hidden_layer, matrix, sigmoid, tokens_and_tables
+from mutants.shared import column_network, hidden_layer, matrix, tokens_and_tables
 
 
 @mutant(
@@ -66,30 +66,6 @@ def pruned_layer_grows_its_connections_again(x, W, b):
         return dz @ W_left.T, dW, dz.sum(axis=0)
 
     return a, backward
-
-
-@mutant(
-    "gated_skip_lets_back_one_plus_the_gate",
-    cause="wrong-sign",
-    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(3, 4, 5), (5, 5), (5,), (5, 5)]),
-    wrong=("dx",),
-    note="a plus where the minus of 1 - gate belongs",
-)
-def gated_skip_lets_back_one_plus_the_gate(x, W, b, V):
-    gate = 1 / (1 + np.exp(-(x @ W + b)))
-    h = np.tanh(x @ V)
-    y = gate * h + (1 - gate) * x
-
-    def backward(dy):
-        dz = dy * (h - x) * gate * (1 - gate)
-        dv = dy * gate * (1 - h**2)
-        rows = x.reshape(-1, x.shape[-1])
-        # right: dx = dy * (1 - gate) + dz @ W.T + dv @ V.T
-        dx = dy * (1 + gate) + dz @ W.T + dv @ V.T
-        dW, dV = (rows.T @ d.reshape(-1, d.shape[-1]) for d in (dz, dv))
-        return dx, dW, dz.sum(axis=(0, 1)), dV
-
-    return y, backward
 
 
 def dense_inputs(rng):
@@ -451,30 +427,6 @@ def dense_block_adds_its_skip_twice(x, W):
     return y, backward
 
 
-def gates_of_a_layer(rng):
-    return (rng.standard_normal((6, 3)), *(0.7 * rng.standard_normal(s) for s in [(3, 4), (4, 5), (4, 5), (4, 5)]))
-
-
-@mutant("gates_overwrite_the_gradient_of_their_layer", cause="branch-missing", inputs=gates_of_a_layer,
-        wrong=("dx", "dE"))  # fmt: skip
-def gates_overwrite_the_gradient_of_their_layer(x, E, Wi, Wo, Wg):
-    """Two gates and a candidate look at the same hidden layer."""
-    h = np.tanh(x @ E)
-    i, o, g = 1 / (1 + np.exp(-h @ Wi)), 1 / (1 + np.exp(-h @ Wo)), np.tanh(h @ Wg)
-    c = np.tanh(i * g)
-
-    def backward(dy):
-        dc = dy * o * (1 - c**2)
-        di, do, dg = dc * g * i * (1 - i), dy * c * o * (1 - o), dc * i * (1 - g**2)
-        dh = np.zeros_like(h)
-        for d, W in ((di, Wi), (do, Wo), (dg, Wg)):
-            dh = d @ W.T  # right: dh += d @ W.T
-        da = dh * (1 - h**2)
-        return da @ E.T, x.T @ da, h.T @ di, h.T @ do, h.T @ dg
-
-    return o * c, backward
-
-
 @mutant(
     "einsum_of_a_square_layer_with_its_letters_exchanged",
     cause="transposed",
@@ -529,71 +481,6 @@ def dense_bias_one_number_for_all(x, W, b):
         return dx, *(grad.copy() for grad in layer.grads)
 
     return out, backward
-
-
-@mutant(
-    "column_network_prime_of_the_activation",
-    cause="derivative-at-preactivation",
-    inputs=column_network,
-    wrong=("dx", "dW1", "db1"),
-    note="sigmoid_prime wants z, and is given a",
-)
-def column_network_prime_of_the_activation(x, W1, b1, W2, b2):
-    def sigmoid(z):
-        return 1.0 / (1.0 + np.exp(-z))
-
-    def sigmoid_prime(z):
-        return sigmoid(z) * (1 - sigmoid(z))
-
-    weights, biases = [W1, W2], [b1, b2]
-    activations, zs = [x], []
-    for w, b in zip(weights, biases, strict=True):
-        zs.append(np.dot(w, activations[-1]) + b)
-        activations.append(sigmoid(zs[-1]))
-
-    def backward(dout):
-        nabla_w, nabla_b = [None, None], [None, None]
-        delta = dout * sigmoid_prime(zs[-1])
-        nabla_w[-1], nabla_b[-1] = np.dot(delta, activations[-2].T), delta.sum(axis=1, keepdims=True)
-        # right: delta = np.dot(weights[-1].T, delta) * sigmoid_prime(zs[-2])
-        delta = np.dot(weights[-1].T, delta) * sigmoid_prime(activations[-2])
-        nabla_w[-2], nabla_b[-2] = np.dot(delta, x.T), delta.sum(axis=1, keepdims=True)
-        return np.dot(W1.T, delta), nabla_w[0], nabla_b[0], nabla_w[1], nabla_b[1]
-
-    return activations[-1], backward
-
-
-def linear_activation_forward(A_prev, W, b):
-    Z = np.dot(W, A_prev) + b
-    return np.tanh(Z), (A_prev, W, np.tanh(Z))
-
-
-def linear_activation_backward(dA, cache):
-    A_prev, W, A = cache
-    m = A_prev.shape[1]
-    dZ = dA * (1 - np.power(A, 2))
-    dW = np.dot(dZ, A_prev.T) / m  # right: dW = np.dot(dZ, A_prev.T)
-    db = np.sum(dZ, axis=1, keepdims=True) / m  # right: db = np.sum(dZ, axis=1, keepdims=True)
-    return np.dot(W.T, dZ), dW, db
-
-
-@mutant(
-    "column_layers_average_over_the_examples",
-    cause="wrong-count",
-    inputs=column_network,
-    wrong=("dW1", "db1", "dW2", "db2"),
-    note="the 1/m belongs to a cost that is a mean, and was written into every layer",
-)
-def column_layers_average_over_the_examples(x, W1, b1, W2, b2):
-    A1, cache1 = linear_activation_forward(x, W1, b1)
-    A2, cache2 = linear_activation_forward(A1, W2, b2)
-
-    def backward(dA2):
-        dA1, dW2, db2 = linear_activation_backward(dA2, cache2)
-        dx, dW1, db1 = linear_activation_backward(dA1, cache1)
-        return dx, dW1, db1, dW2, db2
-
-    return A2, backward
 
 
 @mutant(
@@ -668,31 +555,6 @@ def centres_the_data_where_it_lies(X, W, b):
     return A, backward
 
 
-@mutant(
-    "shallow_net_biases_one_column_for_each_example",
-    cause="gradient-shape",
-    also=("broadcast-not-summed",),
-    inputs=column_network,
-    note="for one example db = dZ; an update then makes the bias as wide as the batch, and nothing complains",
-)
-def shallow_net_biases_one_column_for_each_example(X, W1, b1, W2, b2):
-    """Examples in columns."""
-    A1 = np.tanh(W1 @ X + b1)
-    Z2 = W2 @ A1 + b2
-    A2 = 1 / (1 + np.exp(-Z2))
-
-    def backward(dA2):
-        dZ2 = dA2 * A2 * (1 - A2)
-        dW2 = dZ2 @ A1.T
-        db2 = dZ2  # right: db2 = np.sum(dZ2, axis=1, keepdims=True)
-        dZ1 = (W2.T @ dZ2) * (1 - A1**2)
-        dW1 = dZ1 @ X.T
-        db1 = dZ1  # right: db1 = np.sum(dZ1, axis=1, keepdims=True)
-        return W1.T @ dZ1, dW1, db1, dW2, db2
-
-    return A2, backward
-
-
 class LearningLayer:
     """A dense layer of columns that takes its step of gradient descent as soon as it knows its gradient."""
 
@@ -752,49 +614,6 @@ def gain_learns_from_the_second_step_on(x, gain, shift):
         return dy * gain, dgain, dshift
 
     return x * gain + shift, backward
-
-
-@mutant(
-    "linear_columns_bias_summed_without_keepdims",
-    cause="gradient-shape",
-    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(4, 6), (3, 4), (3, 1)]),
-    note="b - lr * db is then a matrix",
-)
-def linear_columns_bias_summed_without_keepdims(A_prev, W, b):
-    """Examples in columns (D, N), matrix (H, D) and a column of biases."""
-    A = sigmoid(np.dot(W, A_prev) + b)
-
-    def backward(dA):
-        dZ = dA * A * (1 - A)
-        dW = np.dot(dZ, A_prev.T)
-        db = np.sum(dZ, axis=1)  # right: db = np.sum(dZ, axis=1, keepdims=True)
-        return np.dot(W.T, dZ), dW, db
-
-    return A, backward
-
-
-@mutant(
-    "wavenet_unit_filter_opened_by_itself",
-    cause="wrong-gate",
-    also=("missing-factor",),
-    inputs=lambda rng: tuple(rng.standard_normal(s) for s in [(6, 3), (3, 4), (4,), (3, 4), (4,)]),
-    wrong=("dx", "dWf", "dbf"),
-    note="of the two factors each gets the other, here the first got itself",
-)
-def wavenet_unit_filter_opened_by_itself(x, Wf, bf, Wg, bg):
-    """What the filter sees, as far as the gate is open."""
-    filt = np.tanh(x @ Wf + bf)
-    gate = sigmoid(x @ Wg + bg)
-
-    def backward(dout):
-        dfilt = dout * filt  # right: dfilt = dout * gate
-        dgate = dout * filt
-        dzf = dfilt * (1 - filt**2)
-        dzg = dgate * gate * (1 - gate)
-        dx = dzf @ Wf.T + dzg @ Wg.T
-        return dx, x.T @ dzf, dzf.sum(axis=0), x.T @ dzg, dzg.sum(axis=0)
-
-    return filt * gate, backward
 
 
 class LeakyDense:
@@ -883,65 +702,6 @@ def flattened_window_unrolled_with_features_first(x, W, b):
         return dx, flat.T @ dz, dz.sum(axis=0)
 
     return y, backward
-
-
-def deep_columns(rng):
-    """Examples in columns (D, N), matrices and columns of biases of three layers, as wide as the input but the last."""
-    return tuple(rng.standard_normal(s) for s in [(4, 6), (4, 4), (4, 1), (4, 4), (4, 1), (2, 4), (2, 1)])
-
-
-@mutant(
-    "deep_columns_outer_product_with_its_own_activation",
-    cause="off-by-one",
-    also=("missing-factor",),
-    inputs=deep_columns,
-    wrong=("dW1", "dW2"),
-    note="activations[-l] is what layer -l gives, it was given activations[-l - 1]",
-)
-def deep_columns_outer_product_with_its_own_activation(x, W1, b1, W2, b2, W3, b3):
-    weights, biases = [W1, W2, W3], [b1, b2, b3]
-    activations = [x]
-    for w, b in zip(weights, biases, strict=True):
-        activations.append(1.0 / (1.0 + np.exp(-(np.dot(w, activations[-1]) + b))))
-
-    def backward(dout):
-        nabla_w, nabla_b = [None] * 3, [None] * 3
-        delta = dout * activations[-1] * (1 - activations[-1])
-        nabla_w[-1], nabla_b[-1] = np.dot(delta, activations[-2].T), delta.sum(axis=1, keepdims=True)
-        for l in range(2, 4):
-            slope = activations[-l] * (1 - activations[-l])
-            delta = np.dot(weights[-l + 1].T, delta) * slope
-            nabla_w[-l] = np.dot(delta, activations[-l].T)  # right: nabla_w[-l] = np.dot(delta, activations[-l - 1].T)
-            nabla_b[-l] = delta.sum(axis=1, keepdims=True)
-        dx = np.dot(W1.T, delta)
-        return dx, nabla_w[0], nabla_b[0], nabla_w[1], nabla_b[1], nabla_w[2], nabla_b[2]
-
-    return activations[-1], backward
-
-
-def gated_unit_inputs(rng):
-    """Rows (N, D), then matrix and bias of the values, and of the gates."""
-    return tuple(rng.standard_normal(s) for s in [(5, 3), (3, 4), (4,), (3, 4), (4,)])
-
-
-@mutant(
-    "gated_linear_unit_gate_without_its_value",
-    cause="missing-factor",
-    inputs=gated_unit_inputs,
-    wrong=("dx", "dV", "dc"),
-    note="the slope of the sigmoid is there, what the gate lets through is not",
-)
-def gated_linear_unit_gate_without_its_value(x, W, b, V, c):
-    value = x @ W + b
-    gate = 1 / (1 + np.exp(-(x @ V + c)))
-
-    def backward(dout):
-        dvalue = dout * gate
-        dpre = dout * gate * (1 - gate)  # right: dpre = dout * value * gate * (1 - gate)
-        dx = dvalue @ W.T + dpre @ V.T
-        return dx, x.T @ dvalue, dvalue.sum(axis=0), x.T @ dpre, dpre.sum(axis=0)
-
-    return value * gate, backward
 
 
 @mutant(

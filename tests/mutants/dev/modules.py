@@ -433,78 +433,6 @@ class Scale(Module):
 mutant("scale_module_forgets_what_was_there", cause="grad-overwritten", inputs=features)(build(Scale))
 
 
-class SkipGram(Module):
-    """Word vectors by negative sampling: the word beside is told from words drawn at random."""
-
-    def __init__(self, rng):
-        self.inside, self.outside = parameter(rng, 7, 4), parameter(rng, 7, 4)
-
-    def forward(self, centre, beside, noise):
-        ids = np.concatenate([beside[:, None], noise], axis=1)
-        sign = np.ones(ids.shape)
-        sign[:, 1:] = -1
-        v, u = self.inside.data[centre], self.outside.data[ids]
-        score = sign * np.sum(u * v[:, None], axis=2)
-        loss = np.sum(np.log(1 + np.exp(-score)))
-
-        def backward(dloss):
-            dscore = -dloss * sign / (1 + np.exp(score))
-            np.add.at(self.inside.grad, centre, np.sum(dscore[:, :, None] * u, axis=1))
-            du = dscore[:, :, None] * v[:, None]
-            self.outside.grad[ids] += du  # right: np.add.at(self.outside.grad, ids, du)
-            return None, None, None
-
-        return loss, backward
-
-
-def windows(rng):
-    """Five words, the one beside each, and three others; some are drawn more than once."""
-    return np.array([2, 0, 5, 2, 1]), np.array([0, 2, 3, 6, 2]), rng.integers(0, 7, (5, 3))
-
-
-mutant("skip_gram_noise_drawn_twice_counts_once", cause="repeated-ids-assigned", inputs=windows, wrong=("doutside",))(
-    build(SkipGram)
-)
-
-
-class Siamese(Module):
-    """The same layer sees two signatures; those of one hand should be near, those of two at least a margin apart."""
-
-    def __init__(self, rng):
-        self.W, self.b = parameter(rng, 4, 3), parameter(rng, 3)
-
-    def forward(self, first, second, same):
-        f1 = np.tanh(first @ self.W.data + self.b.data)
-        f2 = np.tanh(second @ self.W.data + self.b.data)
-        diff = f1 - f2
-        dist = np.sqrt(np.sum(diff**2, axis=1))
-        gap = np.maximum(2.5 - dist, 0)
-        loss = np.mean(same * dist**2 + (1 - same) * gap**2)
-
-        def backward(dloss):
-            ddist = dloss * (2 * same * dist - 2 * (1 - same) * gap) / len(same)
-            ddiff = (ddist / dist)[:, None] * diff
-            df1, df2 = ddiff, ddiff  # right: df1, df2 = ddiff, -ddiff
-            dz1, dz2 = df1 * (1 - f1**2), df2 * (1 - f2**2)
-            self.W.grad += first.T @ dz1 + second.T @ dz2
-            self.b.grad += (dz1 + dz2).sum(axis=0)
-            return dz1 @ self.W.data.T, dz2 @ self.W.data.T, None
-
-        return loss, backward
-
-
-def signatures(rng):
-    return rng.standard_normal((5, 4)), rng.standard_normal((5, 4)), np.array([1, 0, 1, 0, 0])
-
-
-mutant(
-    "siamese_both_twins_pulled_the_same_way",
-    cause="wrong-sign",
-    inputs=signatures,
-    wrong=("dsecond", "dW", "db"),
-)(build(Siamese))
-
-
 class TwoLayerNet(Module):
     """Softmax on a hidden layer of ReLU, and a penalty on large weights."""
 
@@ -545,44 +473,6 @@ mutant(
 )(build(TwoLayerNet))
 
 
-class ContinuousBagOfWords(Module):
-    """The mean of the words around foretells the one in the middle."""
-
-    def __init__(self, rng):
-        self.W_in, self.W_out = parameter(rng, 8, 5), parameter(rng, 5, 8)
-
-    def forward(self, contexts, target):
-        N, window = contexts.shape
-        h = 0
-        for c in range(window):
-            h = h + self.W_in.data[contexts[:, c]]
-        h = h / window
-        p = stable_softmax(h @ self.W_out.data)
-        loss = -np.sum(np.log(p[np.arange(N), target])) / N
-
-        def backward(dloss):
-            ds = p.copy()
-            ds[np.arange(N), target] -= 1
-            ds = ds * dloss / N
-            self.W_out.grad += h.T @ ds
-            dh = ds @ self.W_out.data.T
-            # missing: dh = dh / window
-            for c in range(window):
-                np.add.at(self.W_in.grad, contexts[:, c], dh)
-            return None, None
-
-        return loss, backward
-
-
-mutant(
-    "cbow_each_word_gets_what_the_mean_gets",
-    cause="wrong-count",
-    also=("constant-factor",),
-    inputs=lambda rng: (rng.integers(0, 8, (5, 6)), rng.integers(0, 8, 5)),
-    wrong=("dW_in",),
-)(build(ContinuousBagOfWords))
-
-
 def nonlin(a, deriv=False):
     """The sigmoid; with `deriv` its slope, from its own output."""
     return a * (1 - a) if deriv else 1 / (1 + np.exp(-a))
@@ -621,47 +511,6 @@ mutant(
 )(build(FewLines))
 
 
-class Policy(Module):
-    """One game: what was seen, what was done, and how much better than expected it went."""
-
-    def __init__(self, rng):
-        self.W1, self.b1 = parameter(rng, 4, 6), parameter(rng, 6)
-        self.W2, self.b2 = parameter(rng, 6, 3), parameter(rng, 3)
-
-    def forward(self, observations, actions, advantages):
-        hidden = np.maximum(observations @ self.W1.data + self.b1.data, 0)
-        aprob = stable_softmax(hidden @ self.W2.data + self.b2.data)
-        taken = np.eye(3)[actions]
-        log_prob = np.log(np.sum(aprob * taken, axis=1))
-        loss = -np.sum(advantages * log_prob)
-
-        def backward(dloss):
-            dlogp = taken - aprob  # right: dlogp = aprob - taken
-            dlogits = dloss * dlogp * advantages[:, None]
-            self.W2.grad += hidden.T @ dlogits
-            self.b2.grad += dlogits.sum(axis=0)
-            dhidden = dlogits @ self.W2.data.T
-            dhidden[hidden <= 0] = 0
-            self.W1.grad += observations.T @ dhidden
-            self.b1.grad += dhidden.sum(axis=0)
-            return dhidden @ self.W1.data.T, None, -dloss * log_prob
-
-        return loss, backward
-
-
-def game(rng):
-    return rng.standard_normal((6, 4)), np.array([0, 2, 1, 1, 2, 0]), rng.standard_normal(6)
-
-
-mutant(
-    "policy_encourages_where_the_loss_is_a_minus",
-    cause="wrong-sign",
-    inputs=game,
-    wrong=("dobservations", "dW1", "db1", "dW2", "db2"),
-    note="`y - p` climbs; the loss has its minus already",
-)(build(Policy))
-
-
 class TiedAutoencoder(Module):
     """What encodes, turned round, decodes; half the squared error, mean over the rows."""
 
@@ -692,56 +541,6 @@ mutant(
     inputs=lambda rng: (rng.standard_normal((4, 5)),),
     wrong=("dW",),
 )(build(TiedAutoencoder))
-
-
-class NameMaker(Module):
-    """Foretells a letter from the three before it; the cross-entropy is taken apart into its smallest steps."""
-
-    def __init__(self, rng):
-        self.C = parameter(rng, 7, 2)
-        self.W1, self.b1 = parameter(rng, 6, 5), parameter(rng, 5)
-        self.W2, self.b2 = parameter(rng, 5, 7), parameter(rng, 7)
-
-    def forward(self, Xb, Yb):
-        n = len(Xb)
-        emb = self.C.data[Xb]
-        embcat = emb.reshape(n, -1)
-        h = np.tanh(embcat @ self.W1.data + self.b1.data)
-        logits = h @ self.W2.data + self.b2.data
-        counts = np.exp(logits - logits.max(axis=1, keepdims=True))
-        counts_sum = counts.sum(axis=1, keepdims=True)
-        probs = counts / counts_sum
-        loss = -np.log(probs[range(n), Yb]).mean()
-
-        def backward(dloss):
-            dlogprobs = np.zeros_like(probs)
-            dlogprobs[range(n), Yb] = -dloss / n
-            dprobs = dlogprobs / probs
-            dcounts = dprobs / counts_sum
-            # missing: dcounts += -(counts_sum**-2) * (counts * dprobs).sum(axis=1, keepdims=True)
-            dlogits = counts * dcounts
-            self.W2.grad += h.T @ dlogits
-            self.b2.grad += dlogits.sum(axis=0)
-            dhpreact = (1 - h**2) * (dlogits @ self.W2.data.T)
-            self.W1.grad += embcat.T @ dhpreact
-            self.b1.grad += dhpreact.sum(axis=0)
-            demb = (dhpreact @ self.W1.data.T).reshape(emb.shape)
-            for k in range(n):
-                for j in range(Xb.shape[1]):
-                    self.C.grad[Xb[k, j]] += demb[k, j]
-            return None, None
-
-        return loss, backward
-
-
-mutant(
-    "name_maker_forgets_that_counts_make_their_sum",
-    cause="softmax-second-term-missing",
-    also=("branch-missing",),
-    inputs=lambda rng: (rng.integers(0, 7, (6, 3)), rng.integers(0, 7, 6)),
-    wrong=("dC", "dW1", "db1", "dW2", "db2"),
-    note="the numerator's path alone",
-)(build(NameMaker))
 
 
 class DeepNet(Module):
@@ -779,43 +578,6 @@ mutant(
     wrong=("dX", "dW1", "db1", "dW2", "db2"),
     note="A[0] is the input, so what came out of layer l is A[l + 1], and what went into it A[l]",
 )(build(DeepNet))
-
-
-class PongPlayer(Module):
-    """Up or down from two frames' difference; the loss is minus the log-probability of each move times its reward."""
-
-    def __init__(self, rng):
-        self.W1, self.W2 = parameter(rng, 6, 4), parameter(rng, 4)
-
-    def forward(self, frames, moves, rewards):
-        h = np.maximum(0, frames @ self.W1.data)
-        up = 1 / (1 + np.exp(-(h @ self.W2.data)))
-        logp = np.where(moves == 1, np.log(up), np.log(1 - up))
-
-        def backward(dloss):
-            dlogp = moves - up  # right: dlogp = up - moves
-            dlogp = dlogp * rewards * dloss / len(frames)
-            self.W2.grad += h.T @ dlogp
-            dh = np.outer(dlogp, self.W2.data)
-            dh[h <= 0] = 0
-            self.W1.grad += frames.T @ dh
-            return dh @ self.W1.data.T, None, None
-
-        return -np.mean(logp * rewards), backward
-
-
-def played(rng):
-    """Frames (N, D), which moves went up, and how each ended."""
-    return rng.standard_normal((5, 6)), np.array([1, 0, 0, 1, 1]), np.array([1, -1, 2, -1, 1])
-
-
-mutant(
-    "pong_player_climbs_its_loss",
-    cause="wrong-sign",
-    inputs=played,
-    wrong=("dframes", "dW1", "dW2"),
-    note="the well-known script adds its gradient to the weights, for it is that of the reward",
-)(build(PongPlayer))
 
 
 class ResidualBlock(Module):
@@ -897,136 +659,6 @@ mutant(
     inputs=features,
     note="harmless within a network, where nobody else reads `dout`",
 )(build(RainForecast))
-
-
-class TanhDense:
-    """Remembers what it saw last."""
-
-    def __init__(self, W, b):
-        self.W, self.b = W, b
-
-    def forward(self, x):
-        self.x = x
-        self.out = np.tanh(x @ self.W.data + self.b.data)
-        return self.out
-
-    def backward(self, dout):
-        dz = dout * (1 - self.out**2)
-        self.W.grad += self.x.T @ dz
-        self.b.grad += dz.sum(axis=0)
-        return dz @ self.W.data.T
-
-
-class Discriminator(Module):
-    """Of real rows and fakes; the loss of one who is to tell them apart."""
-
-    def __init__(self, rng):
-        self.W, self.b, self.v = parameter(rng, 4, 5), parameter(rng, 5), parameter(rng, 5)
-
-    def forward(self, real, fake):
-        sees_real = TanhDense(self.W, self.b)
-        sees_fake = sees_real  # right: sees_fake = TanhDense(self.W, self.b)
-        h_real, h_fake = sees_real.forward(real), sees_fake.forward(fake)
-        s_real, s_fake = h_real @ self.v.data, h_fake @ self.v.data
-        loss = np.mean(np.log1p(np.exp(-s_real))) + np.mean(np.log1p(np.exp(s_fake)))
-
-        def backward(dloss):
-            ds_real = -dloss / (1 + np.exp(s_real)) / len(real)
-            ds_fake = dloss / (1 + np.exp(-s_fake)) / len(fake)
-            self.v.grad += h_real.T @ ds_real + h_fake.T @ ds_fake
-            dreal = sees_real.backward(np.outer(ds_real, self.v.data))
-            dfake = sees_fake.backward(np.outer(ds_fake, self.v.data))
-            return dreal, dfake
-
-        return loss, backward
-
-
-mutant(
-    "discriminator_layer_remembers_the_fakes_alone",
-    cause="missing-factor",
-    inputs=lambda rng: (rng.standard_normal((5, 4)), rng.standard_normal((5, 4)) + 0.5),
-    wrong=("dreal", "dW", "db"),
-    note="one layer object sees two batches, and what it kept of the first is gone: x and tanh are those of the second",
-)(build(Discriminator))
-
-
-class DuelingNetwork(Module):
-    """What a position is worth, and how much better than the others each move is."""
-
-    def __init__(self, rng):
-        self.W, self.b = parameter(rng, 4, 6), parameter(rng, 6)
-        self.Wv, self.bv = parameter(rng, 6, 1), parameter(rng, 1)
-        self.Wa, self.ba = parameter(rng, 6, 3), parameter(rng, 3)
-
-    def forward(self, state):
-        z = state @ self.W.data + self.b.data
-        h = np.maximum(z, 0)
-        value = h @ self.Wv.data + self.bv.data
-        advantage = h @ self.Wa.data + self.ba.data
-        q = value + advantage - advantage.mean(axis=1, keepdims=True)
-
-        def backward(dq):
-            dvalue = dq.sum(axis=1, keepdims=True)
-            dadvantage = dq.copy()
-            # missing: dadvantage -= dq.mean(axis=1, keepdims=True)
-            self.Wv.grad += h.T @ dvalue
-            self.bv.grad += dvalue.sum(axis=0)
-            self.Wa.grad += h.T @ dadvantage
-            self.ba.grad += dadvantage.sum(axis=0)
-            dh = dvalue @ self.Wv.data.T + dadvantage @ self.Wa.data.T
-            dz = dh * (z > 0)
-            self.W.grad += state.T @ dz
-            self.b.grad += dz.sum(axis=0)
-            return dz @ self.W.data.T
-
-        return q, backward
-
-
-mutant(
-    "dueling_network_mean_advantage_is_a_constant",
-    cause="norm-mean-term-missing",
-    also=("branch-missing",),
-    inputs=features,
-    wrong=("dstate", "dW", "db", "dWa", "dba"),
-)(build(DuelingNetwork))
-
-
-class ActorCritic(Module):
-    """One hidden layer, two heads: how good each move looks, and how good the position."""
-
-    def __init__(self, rng):
-        self.W, self.b = parameter(rng, 4, 5), parameter(rng, 5)
-        self.Wp, self.bp = parameter(rng, 5, 3), parameter(rng, 3)
-        self.Wv, self.bv = parameter(rng, 5, 1), parameter(rng, 1)
-
-    def forward(self, obs):
-        hidden = np.tanh(obs.dot(self.W.data) + self.b.data)
-        policy = stable_softmax(hidden.dot(self.Wp.data) + self.bp.data)
-        value = hidden.dot(self.Wv.data) + self.bv.data
-
-        def backward(dpolicy, dvalue):
-            dlogits = policy * (dpolicy - np.sum(policy * dpolicy, axis=1, keepdims=True))
-            self.Wp.grad += hidden.T.dot(dlogits)
-            self.bp.grad += dlogits.sum(axis=0)
-            dhidden = dlogits.dot(self.Wp.data.T)
-            self.Wv.grad += hidden.T.dot(dvalue)
-            self.bv.grad += dvalue.sum(axis=0)
-            dhidden = dvalue.dot(self.Wv.data.T)  # right: dhidden += dvalue.dot(self.Wv.data.T)
-            da = dhidden * (1 - hidden**2)
-            self.W.grad += obs.T.dot(da)
-            self.b.grad += da.sum(axis=0)
-            return da.dot(self.W.data.T)
-
-        return (policy, value), backward
-
-
-mutant(
-    "actor_critic_trunk_listens_to_the_critic",
-    cause="branch-missing",
-    inputs=features,
-    wrong=("dobs", "dW", "db"),
-    note="`=` where the second head's gradient comes to the first one's",
-)(build(ActorCritic))
 
 
 def elu(z, alpha):
