@@ -174,10 +174,10 @@ class PictureTask(Task):
         ConfigError
             If a library is not installed that tasks with pictures need.
         """
-        require_libraries()
         name, stored = run.read_config()
         if name != self.name:
             raise CheckpointError(f"{run} is a run of the task {name!r}, {self.name!r} is needed: name another run")
+        require_libraries()
         settings = stored_settings(self, run, stored)
         weights, metadata = load_weights(run)
         try:
@@ -300,7 +300,7 @@ def require_libraries() -> None:
     """
     missing = [name for name, module in LIBRARIES.items() if importlib.util.find_spec(module) is None]
     if missing:
-        raise ConfigError(f"tasks with pictures need {' and '.join(missing)}, not installed here: {INSTALL}")
+        raise ConfigError(f"tasks with pictures need {', '.join(missing)}, not installed here: {INSTALL}")
 
 
 LIBRARIES = {"scikit-image": "skimage", "scikit-learn": "sklearn", "Pillow": "PIL", "constriction": "constriction"}
