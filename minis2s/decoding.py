@@ -105,13 +105,24 @@ def _take(part: Any, index: Array, taken: dict[int, Array]) -> Any:
 
 
 def _on_both_cores(model: Any, search: Search, source: np.ndarray, mask: np.ndarray) -> list[list[Hypothesis]]:
-    """Search for the answers to every other sentence on one core, to the rest on a second one."""
-    if source.shape[1] < 2 * EACH_CORE or not side_by_side_pays(model.buffer.data):
+    """Search for the answers to short sentences on one core, and on a second one to long ones with as many tokens."""
+    N = source.shape[1]
+    if N < 2 * EACH_CORE or not side_by_side_pays(model.buffer.data):
         return search(source, mask)
-    found: list[list[Hypothesis]] = [[] for _ in range(source.shape[1])]
-    halves = [partial(search, np.ascontiguousarray(source[:, k::2]), mask[:, k::2]) for k in (0, 1)]
-    found[::2], found[1::2] = side_by_side(halves[0], halves[1], like=model.buffer.data)
-    return found
+    tokens = 1 + mask.sum(axis=0)  # an empty sentence is work, too
+    order = tokens.argsort(kind="stable")
+    middle = int(np.searchsorted(tokens[order].cumsum(), tokens.sum() / 2))
+    short, long = order[:middle], order[middle:]
+    halves = [partial(search, *_part(source, mask, half)) for half in (short, long)]
+    found = [h for half in side_by_side(halves[0], halves[1], like=model.buffer.data) for h in half]
+    return [found[n] for n in order.argsort()]
+
+
+def _part(source: np.ndarray, mask: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Some sentences of a batch, without the rows in which all of them are padded."""
+    real = mask[:, index]
+    longest = int(np.flatnonzero(real.any(axis=1)).max(initial=0)) + 1
+    return source.take(index, axis=1)[:longest], real[:longest]
 
 
 def _worth_leaving(going: Array) -> bool:
