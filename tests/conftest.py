@@ -24,6 +24,12 @@ def _why_no_torch():
 REQUIREMENTS = {"gpu": (why_no_gpu, "MINIS2S_REQUIRE_GPU"), "parity": (_why_no_torch, "MINIS2S_REQUIRE_TORCH")}
 
 
+def pytest_configure(config):
+    """Hand out the files in their order: else those with few tests come last, and the lessons, few and long, alone."""
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
 def pytest_runtest_setup(item):
     """Skip what this machine cannot run; fail instead where the environment says that it must."""
     for marker, (why_not, variable) in REQUIREMENTS.items():

@@ -56,16 +56,6 @@ class Candidate:
         return min(self.residuals.values())
 
 
-def residual(yours: np.ndarray, predicted: np.ndarray, right: np.ndarray) -> float:
-    """How much of the error a prediction leaves: |yours - predicted| / |yours - right|, over measured entries."""
-    measured = np.isfinite(right) & np.isfinite(yours)
-    error = np.linalg.norm((yours - right)[measured])
-    if error == 0 or np.shape(predicted) != yours.shape:
-        return np.inf
-    left = np.linalg.norm((yours - predicted)[measured])
-    return float(left / error) if np.isfinite(left) else np.inf
-
-
 def same(a: np.ndarray, b: np.ndarray, tolerance: float = 1e-7) -> bool:
     """Are two gradients equal but for rounding, where both are measured?"""
     measured = np.isfinite(a) & np.isfinite(b)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.candidate import EXACT, Candidate, residual
+from minis2s.gradcheck.diagnosis.candidate import EXACT, Candidate
 from minis2s.gradcheck.diagnosis.evidence import Evidence
 
 LARGEST = 400
@@ -55,7 +55,7 @@ def one_of_several(evidence: Evidence, k: int, sent: np.ndarray) -> Iterator[Can
     predicted = np.where(several, sent[np.arange(len(sent)), nearest], right)
     if np.sum(several) < 2 or np.median((sent != 0).sum(axis=1)[several]) > 12:
         return
-    left = residual(yours, predicted, right)
+    left = evidence.residual(k, predicted.reshape(evidence.right[k].shape))
     if left > EXACT:
         return
     ids = any(isinstance(x, np.ndarray) and x.dtype.kind in "iu" for x in evidence.inputs)
@@ -72,7 +72,7 @@ def upstream_shifted(evidence: Evidence, k: int, slopes: np.ndarray, dy: np.ndar
     """What comes in is read one place too early or too late."""
     for step, words in ((-1, "next"), (1, "previous")):
         predicted = (slopes @ np.roll(dy, step)).reshape(evidence.right[k].shape)
-        left = residual(evidence.yours[k], predicted, evidence.right[k])
+        left = evidence.residual(k, predicted)
         if left <= EXACT:
             yield Candidate(
                 "off-by-one", {k: left}, 0.9, "",
@@ -86,7 +86,7 @@ def slope_alone(evidence: Evidence, k: int) -> Iterator[Candidate]:
     if len(evidence.upstream) != 1 or np.shape(dy) != right.shape or right.ndim == 0 or np.any(dy == 0):
         return
     wrong = np.abs(yours - right) > 1e-6 * max(np.abs(right).max(), 1e-4)
-    left = residual(yours, np.where(wrong, right / dy, right), right)
+    left = evidence.residual(k, np.where(wrong, right / dy, right))
     if wrong.any() and not wrong.all() and left <= EXACT:
         yield Candidate(
             "missing-factor", {k: left}, 0.8, "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -47,3 +48,21 @@ class Evidence:
         """The right gradient of input k, at other inputs or of another loss if given."""
         inputs = self.inputs if inputs is None else inputs
         return gradient(self.function, inputs, self.upstream if upstream is None else upstream, k)
+
+    def residual(self, k: int, predicted: np.ndarray) -> float:
+        """How much of an error a prediction leaves: |yours - predicted| / |yours - right|, over measured entries."""
+        measured, error = self._errors[k]
+        if error == 0 or np.shape(predicted) != measured.shape:
+            return np.inf
+        left = np.linalg.norm((self.yours[k] - predicted)[measured])
+        return float(left / error) if np.isfinite(left) else np.inf
+
+    @cached_property
+    def _errors(self) -> dict[int, tuple[np.ndarray, float]]:
+        """Of each gradient that there is: where it was measured, and |yours - right| there."""
+        found = {}
+        for k, (yours, right) in enumerate(zip(self.yours, self.right, strict=True)):
+            if yours is not None and right is not None:
+                measured = np.isfinite(right) & np.isfinite(yours)
+                found[k] = measured, float(np.linalg.norm((yours - right)[measured]))
+        return found

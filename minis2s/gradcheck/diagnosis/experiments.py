@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.candidate import DROPPED, Candidate, residual
+from minis2s.gradcheck.diagnosis.candidate import DROPPED, Candidate
 from minis2s.gradcheck.diagnosis.evidence import Evidence
 from minis2s.gradcheck.diagnosis.tape.entries import Tape, Untraceable
 
@@ -76,7 +76,7 @@ def judged(
     evidence: Evidence, predicted: dict[int, np.ndarray], cause: str, cost: float, where: str, finding: str, hint: str
 ) -> Iterator[Candidate]:
     """A candidate of what was predicted."""
-    residuals = {k: residual(evidence.yours[k], dx, evidence.right[k]) for k, dx in predicted.items()}
+    residuals = {k: evidence.residual(k, dx) for k, dx in predicted.items()}
     residuals = {k: left for k, left in residuals.items() if left <= DROPPED}
     if residuals:
         yield Candidate(cause, residuals, cost, where, finding, hint)

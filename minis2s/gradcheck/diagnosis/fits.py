@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from minis2s.gradcheck.diagnosis.candidate import EXACT, Candidate, residual, same
+from minis2s.gradcheck.diagnosis.candidate import EXACT, Candidate, same
 from minis2s.gradcheck.diagnosis.evidence import Evidence
 from minis2s.gradcheck.diagnosis.experiments import has_flags
 from minis2s.gradcheck.diagnosis.numbers import SIMPLE, size_factors
@@ -213,7 +213,7 @@ def another_mask(evidence: Evidence, tape: Tape) -> Iterator[Candidate]:
         other = (mask < 0.5) & (kept == 1)
         more = (mask > 0.5) & (kept == 0)
         if two_valued and not inverted and other.any() and more.any():
-            residuals = {j: residual(evidence.yours[j], p, evidence.right[j]) for j, p in predicted.items()}
+            residuals = {j: evidence.residual(j, p) for j, p in predicted.items()}
             yield Candidate(
                 "dropout-new-mask", {j: r for j, r in residuals.items() if r < 0.3}, 0.85, "",
                 "the gradient is that of another mask of the same kind than the one of the forward pass",

@@ -12,7 +12,6 @@ from minis2s.gradcheck.diagnosis.candidate import (
     Candidate,
     gate_names,
     gates_of,
-    residual,
     rows_in_words,
     same,
 )
@@ -52,7 +51,7 @@ def candidate(
     hint: str,
 ) -> Iterator[Candidate]:
     """The candidate of a prediction, if it explains anything worth telling."""
-    left = residual(evidence.yours[k], predicted, evidence.right[k])
+    left = evidence.residual(k, predicted)
     if left < 0.3:
         yield Candidate(cause, {k: left}, cost, where, finding, hint)
 

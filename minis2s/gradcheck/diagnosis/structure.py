@@ -13,7 +13,7 @@ import numpy as np
 
 from minis2s import backend
 from minis2s.gradcheck.diagnosis.blocks import of_blocks
-from minis2s.gradcheck.diagnosis.candidate import DROPPED, Candidate, residual, same
+from minis2s.gradcheck.diagnosis.candidate import DROPPED, Candidate, same
 from minis2s.gradcheck.diagnosis.evidence import Evidence
 from minis2s.gradcheck.diagnosis.fits import fits
 from minis2s.gradcheck.diagnosis.forms import matched, references
@@ -155,7 +155,7 @@ def held_against(evidence: Evidence, tape: Tape, spoil: Spoil, extra: float) -> 
             if gradient.shape != right.shape:  # a transpose that a square matrix further on does not hide
                 return
             if k in evidence.wrong:
-                left = residual(yours, gradient, right)
+                left = evidence.residual(k, gradient)
                 if left < DROPPED:
                     residuals[k] = left
             elif not same(gradient, right, 1e-6):

@@ -77,7 +77,9 @@ def spread(edge: Edge, dy: np.ndarray) -> np.ndarray:
     shape = edge.parent.value.shape
     if not edge.parts["keepdims"]:
         dy = np.expand_dims(dy, edge.parts["axes"])
-    return np.broadcast_to(dy * edge.parts["scale"], shape).copy()
+    dx = np.empty(shape)
+    dx[...] = dy * edge.parts["scale"]
+    return dx
 
 
 def reshaped(edge: Edge, dy: np.ndarray) -> np.ndarray:
@@ -87,7 +89,8 @@ def reshaped(edge: Edge, dy: np.ndarray) -> np.ndarray:
 
 def transposed(edge: Edge, dy: np.ndarray) -> np.ndarray:
     """Of another order of axes: the old one."""
-    return dy.transpose(np.argsort(edge.parts["axes"]))
+    axes = edge.parts["axes"]
+    return dy.transpose(sorted(range(len(axes)), key=axes.__getitem__))
 
 
 def softmax(edge: Edge, dy: np.ndarray) -> np.ndarray:
