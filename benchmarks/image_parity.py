@@ -161,6 +161,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--batch", type=int, default=64)
     args = parser.parse_args()
+    if unknown := set(args.nets) - set(NETS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(NETS)}")
     pixels, _ = strokes.generate(args.steps * args.batch, np.random.default_rng(0))
     print(f"{args.steps} steps of {args.batch} pictures; largest relative difference of a loss")
     print(f"{'net':16} {'dtype':8} {'first loss':>10} {'last loss':>10} {'difference':>10}  bar")

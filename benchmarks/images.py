@@ -103,6 +103,8 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--output", type=Path, help="keep the runs there (default: throw them away)")
     args = parser.parse_args()
+    if unknown := set(args.runs) - set(RUNS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
     with tempfile.TemporaryDirectory() as scratch:
         folder = args.output or Path(scratch)
         for name in args.runs:

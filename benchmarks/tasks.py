@@ -57,6 +57,8 @@ def main() -> None:
         "--data", type=Path, default=Path(), help="the folder of the files that the project does not ship"
     )
     args = parser.parse_args()
+    if unknown := set(args.runs) - set(RUNS):
+        parser.error(f"there is no {', '.join(sorted(unknown))}; there are {', '.join(RUNS)}")
     print(f"{'run':12} {'seed':>4} {'examples':>8} {'exact':>7} {'BLEU':>6} {'chrF':>6} {'minutes':>7}  bar")
     for name in args.runs:
         run = RUNS[name]
