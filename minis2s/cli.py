@@ -470,7 +470,8 @@ def build_parser() -> argparse.ArgumentParser:
     _add_directory(sub)
     sub.add_argument("text", metavar="TEXT", nargs="*", help="what to translate (default: standard input)")
     _add_beam(sub)
-    sub.add_argument("--n-best", type=_positive, default=1, metavar="N", help="print the N best, each after its score; the beam is at least as wide")
+    n_best = "print the N best, each after its score, from a beam at least as wide"
+    sub.add_argument("--n-best", type=_positive, default=1, metavar="N", help=n_best)
     sub.add_argument("--attention", metavar="FILE", help="draw where the model looked, as PNG")
     _add_device(sub)
 
